@@ -1,0 +1,4 @@
+//! Quorate: Byzantine fault-tolerant replication.
+
+pub mod types;
+pub mod wire;
