@@ -1,0 +1,168 @@
+//! A service's own part of the one tree.
+//!
+//! The tree holds three kinds of keys, told apart by their first byte: the system's, the
+//! sessions' and the service's. A service sees its own only, without that byte: through
+//! [`Data`] while it applies an operation, through [`View`] while it answers a question.
+//! A view remembers what was read through it, so that an answer can carry the number at
+//! which that last changed (§ Reads).
+
+use super::tree::{Entry, KeyRange, Tree};
+use crate::types::Seq;
+use crate::wire::Blob;
+use std::cell::Cell;
+
+/// The first byte of the system's keys.
+pub(super) const SYSTEM: u8 = 0x00;
+
+/// The first byte of the sessions' keys.
+pub(super) const SESSIONS: u8 = 0x01;
+
+/// The first byte of the service's keys.
+const DATA: u8 = 0x02;
+
+/// A key of one of the namespaces: its byte, and the parts one after the other.
+pub(super) fn key_in(namespace: u8, parts: &[&[u8]]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
+    key.push(namespace);
+    parts.iter().for_each(|part| key.extend_from_slice(part));
+    key
+}
+
+/// Where the tree keeps this key of the service.
+pub fn data_key(key: &[u8]) -> Vec<u8> {
+    key_in(DATA, &[key])
+}
+
+/// Where the tree keeps these keys of the service: what a proof must cover to prove an
+/// answer about them.
+pub fn data_range(range: &KeyRange) -> KeyRange {
+    let from = data_key(&range.from);
+    let until = match &range.until {
+        Some(until) => data_key(until).max(from.clone()),
+        None => vec![DATA + 1],
+    };
+    KeyRange { from: from.into(), until: Some(until.into()) }
+}
+
+/// The service's own data, to be read only. What is read is remembered.
+pub struct View<'a> {
+    tree: &'a Tree,
+    changed: Cell<Seq>,
+}
+
+impl<'a> View<'a> {
+    /// The service's part of this tree.
+    pub fn new(tree: &'a Tree) -> View<'a> {
+        View { tree, changed: Cell::new(Seq::GENESIS) }
+    }
+
+    /// What is under the key, and the number at which it was written.
+    pub fn get(&self, key: &[u8]) -> Option<&'a Entry> {
+        let key = data_key(key);
+        let found = self.tree.get(&key);
+        self.note(match found {
+            Some(entry) => entry.changed,
+            None => self.tree.last_change(&KeyRange::single(&key)),
+        });
+        found
+    }
+
+    /// The keys of the range with what is under them, in order of the keys. Only as much
+    /// counts as read as was taken from the iterator, so one that needs the first few
+    /// takes no more.
+    pub fn range(&self, range: &KeyRange) -> impl Iterator<Item = (&'a [u8], &'a Entry)> {
+        let range = data_range(range);
+        let entries = self.tree.range(&range);
+        Reading { view: self, entries, range, progress: Progress::Nothing }
+    }
+
+    /// The number at which anything changed last of what was read up to now. For absence
+    /// and ranges it may be a later one, never an earlier, and is alike on every replica
+    /// with the same state.
+    pub fn changed(&self) -> Seq {
+        self.changed.get()
+    }
+
+    fn note(&self, changed: Seq) {
+        self.changed.set(self.changed.get().max(changed));
+    }
+}
+
+/// How much of a range was read.
+enum Progress<'a> {
+    Nothing,
+    Through(&'a [u8]),
+    All,
+}
+
+/// Reads a range, and tells the view at the end how far it came.
+struct Reading<'v, 'a, I> {
+    view: &'v View<'a>,
+    entries: I,
+    range: KeyRange,
+    progress: Progress<'a>,
+}
+
+impl<'a, I: Iterator<Item = (&'a [u8], &'a Entry)>> Iterator for Reading<'_, 'a, I> {
+    type Item = (&'a [u8], &'a Entry);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let Some((key, entry)) = self.entries.next() else {
+            self.progress = Progress::All;
+            return None;
+        };
+        self.progress = Progress::Through(key);
+        Some((&key[1..], entry))
+    }
+}
+
+impl<I> Drop for Reading<'_, '_, I> {
+    fn drop(&mut self) {
+        let until = match self.progress {
+            Progress::Nothing => return,
+            Progress::Through(key) => KeyRange::single(key).until,
+            Progress::All => self.range.until.clone(),
+        };
+        let read = KeyRange { from: self.range.from.clone(), until };
+        self.view.note(self.view.tree.last_change(&read));
+    }
+}
+
+/// The service's own data while it applies one operation.
+pub struct Data<'a> {
+    tree: &'a mut Tree,
+    seq: Seq,
+}
+
+impl<'a> Data<'a> {
+    /// The service's part of this tree; what is written is written at `seq`.
+    pub fn new(tree: &'a mut Tree, seq: Seq) -> Data<'a> {
+        Data { tree, seq }
+    }
+
+    /// What is under the key, and the number at which it was written.
+    pub fn get(&self, key: &[u8]) -> Option<&Entry> {
+        self.tree.get(&data_key(key))
+    }
+
+    /// The keys of the range with what is under them, in order of the keys.
+    pub fn range(&self, range: &KeyRange) -> impl Iterator<Item = (&[u8], &Entry)> {
+        self.tree.range(&data_range(range)).map(|(key, entry)| (&key[1..], entry))
+    }
+
+    /// Puts a value under the key, and gives the one that was there.
+    pub fn put(&mut self, key: &[u8], value: impl Into<Blob>) -> Option<Blob> {
+        self.tree.put(&data_key(key), value.into(), self.seq)
+    }
+
+    /// Removes the key, and gives the value that was there.
+    pub fn remove(&mut self, key: &[u8]) -> Option<Blob> {
+        self.tree.remove(&data_key(key), self.seq)
+    }
+
+    /// The same data, to be read only: so that an operation that reads can be answered
+    /// by the code that answers a query.
+    pub fn view(&self) -> View<'_> {
+        View::new(self.tree)
+    }
+}

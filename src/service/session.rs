@@ -1,0 +1,127 @@
+//! The clients' sessions as they lie in the tree (§ Clients).
+//!
+//! One record per client, and one per kept reply, so that an operation costs two writes
+//! whatever the window. Numbers are written with the most significant byte first: the
+//! tree's order is theirs, and the replies of one client lie side by side.
+//!
+//! | key | value |
+//! | --- | --- |
+//! | `01 client(4)` | the [`Session`] |
+//! | `01 client(4) number(8)` | the [`Kept`] reply |
+//!
+//! A client without a record has the session that every client begins with.
+
+use super::data::{SESSIONS, key_in};
+use super::tree::{KeyRange, Tree};
+use crate::types::{ClientId, Digest, RequestNumber, Seq};
+use crate::wire::{self, Blob, MOST_BYTES};
+use bincode::{Decode, Encode};
+
+/// What is kept of an operation that was executed, until the client acknowledges it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Kept {
+    /// The digest of the operation that was executed under this number: of several, the
+    /// one that was ordered first.
+    pub operation: Digest,
+    /// The number at which it was executed.
+    pub seq: Seq,
+    /// Its result, in the service's own encoding.
+    pub result: Blob,
+}
+
+/// Where one client stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+pub(super) struct Session {
+    /// All numbers at or below are acknowledged; nothing of them is kept.
+    pub(super) floor: RequestNumber,
+    /// The highest number that was ever executed.
+    pub(super) highest: RequestNumber,
+    /// The bytes of the kept results.
+    pub(super) kept_bytes: u64,
+}
+
+impl Session {
+    /// The session of this client.
+    pub(super) fn load(tree: &Tree, client: ClientId) -> Session {
+        let Some(entry) = tree.get(&session_key(client)) else {
+            return Session::default();
+        };
+        wire::decode(&entry.value, MOST_BYTES).expect("sessions are written by this module alone")
+    }
+
+    /// Writes the session back.
+    pub(super) fn store(&self, tree: &mut Tree, client: ClientId, seq: Seq) {
+        tree.put(&session_key(client), wire::encode(self).into(), seq);
+    }
+
+    /// The last number that the window reaches: `window` above the floor, or where
+    /// numbers end.
+    pub(super) fn window_end(&self, window: u64) -> RequestNumber {
+        RequestNumber(self.floor.0.saturating_add(window))
+    }
+
+    /// The highest number that the client may acknowledge: `window` above what was
+    /// executed. A client never has more under way that it could have given up on.
+    pub(super) fn acknowledgeable(&self, window: u64) -> RequestNumber {
+        RequestNumber(self.highest.0.saturating_add(window))
+    }
+
+    /// Raises the floor, and drops the replies kept at or below it. Costs what was kept
+    /// there, however far the floor rises. A floor never sinks.
+    pub(super) fn acknowledge(
+        &mut self,
+        tree: &mut Tree,
+        client: ClientId,
+        up_to: RequestNumber,
+        seq: Seq,
+    ) {
+        if up_to <= self.floor {
+            return;
+        }
+        for (key, bytes) in kept_through(tree, client, up_to) {
+            tree.remove(&key, seq);
+            self.kept_bytes -= bytes;
+        }
+        self.floor = up_to;
+    }
+
+    /// Keeps the reply of an operation that was just executed.
+    pub(super) fn keep(
+        &mut self,
+        tree: &mut Tree,
+        client: ClientId,
+        number: RequestNumber,
+        kept: &Kept,
+    ) {
+        tree.put(&kept_key(client, number), wire::encode(kept).into(), kept.seq);
+        self.kept_bytes += kept.result.len() as u64;
+        self.highest = self.highest.max(number);
+    }
+}
+
+/// The reply that is kept for this number.
+pub(super) fn kept(tree: &Tree, client: ClientId, number: RequestNumber) -> Option<Kept> {
+    tree.get(&kept_key(client, number)).map(|entry| read_kept(&entry.value))
+}
+
+/// The keys of the replies kept up to a number, and the bytes of each result.
+fn kept_through(tree: &Tree, client: ClientId, last: RequestNumber) -> Vec<(Vec<u8>, u64)> {
+    let from = kept_key(client, RequestNumber(0)).into();
+    let until = KeyRange::single(&kept_key(client, last)).until;
+    let entries = tree.range(&KeyRange { from, until });
+    entries
+        .map(|(key, entry)| (key.to_vec(), read_kept(&entry.value).result.len() as u64))
+        .collect()
+}
+
+fn read_kept(value: &[u8]) -> Kept {
+    wire::decode(value, MOST_BYTES).expect("kept replies are written by this module alone")
+}
+
+fn session_key(client: ClientId) -> Vec<u8> {
+    key_in(SESSIONS, &[&client.0.to_be_bytes()])
+}
+
+fn kept_key(client: ClientId, number: RequestNumber) -> Vec<u8> {
+    key_in(SESSIONS, &[&client.0.to_be_bytes(), &number.0.to_be_bytes()])
+}
