@@ -27,6 +27,9 @@
 //!    are kept, the operation is refused. Refusals leave no trace, and once one
 //!    operation of a bundle is refused, no later one is executed.
 
+#[cfg(test)]
+mod tests;
+
 use super::data::{Data, SYSTEM, View, data_range, key_in};
 use super::session::{self, Kept, Session};
 use super::tree::{KeyRange, Tree};
@@ -69,9 +72,9 @@ impl Default for Limits {
             window: 512,
             kept_bytes: 4 << 20,
             result_bytes: (1 << 20) + (64 << 10),
-            operation_bytes: (1 << 20) + (64 << 10),
+            operation_bytes: (2 << 20) + (64 << 10),
             bundle_operations: 256,
-            bundle_bytes: 2 << 20,
+            bundle_bytes: (2 << 20) + (64 << 10),
         }
     }
 }
