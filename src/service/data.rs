@@ -166,3 +166,90 @@ impl<'a> Data<'a> {
         View::new(self.tree)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(view: &View<'_>, range: &KeyRange) -> Vec<Vec<u8>> {
+        view.range(range).map(|(key, _)| key.to_vec()).collect()
+    }
+
+    fn some_data() -> Tree {
+        let mut tree = Tree::new();
+        for (at, key) in ["", "a", "b", "c"].iter().enumerate() {
+            Data::new(&mut tree, Seq(at as u64 + 1)).put(key.as_bytes(), "");
+        }
+        tree
+    }
+
+    #[test]
+    fn a_service_sees_and_touches_nothing_but_its_own() {
+        let mut tree = some_data();
+        for namespace in [SYSTEM, SESSIONS, DATA + 1, 0xff] {
+            tree.put(&key_in(namespace, &[b"b"]), Blob::from("not its own"), Seq(9));
+        }
+        let mut data = Data::new(&mut tree, Seq(10));
+        assert_eq!(data.range(&KeyRange::all()).count(), 4);
+        for key in [[SYSTEM, b'b'], [SESSIONS, b'b'], [DATA, b'b']] {
+            assert!(data.get(&key).is_none());
+            assert!(data.remove(&key).is_none());
+        }
+        assert_eq!(keys(&data.view(), &KeyRange::all()), [&b""[..], b"a", b"b", b"c"]);
+        assert_eq!(keys(&data.view(), &KeyRange::prefix(&[0xff, 0xff])), [b""; 0]);
+        assert_eq!(tree.len(), 8);
+    }
+
+    #[test]
+    fn a_range_that_ends_before_it_begins_is_empty() {
+        let tree = some_data();
+        let backwards = KeyRange { from: Blob::from("c"), until: Some(Blob::from("a")) };
+        assert_eq!(keys(&View::new(&tree), &backwards), [b""; 0]);
+    }
+
+    #[test]
+    fn nothing_read_is_nothing_changed() {
+        let tree = some_data();
+        let view = View::new(&tree);
+        drop(view.range(&KeyRange::all()));
+        assert_eq!(view.changed(), Seq::GENESIS);
+    }
+
+    #[test]
+    fn what_was_read_last_changed_with_the_last_of_it() {
+        let tree = some_data();
+        let view = View::new(&tree);
+        view.get(b"c");
+        assert_eq!(view.changed(), Seq(4));
+        view.get(b"a");
+        assert_eq!(view.changed(), Seq(4));
+    }
+
+    #[test]
+    fn absence_changes_when_the_key_is_deleted() {
+        let mut tree = some_data();
+        Data::new(&mut tree, Seq(7)).remove(b"b");
+        let view = View::new(&tree);
+        assert!(view.get(b"b").is_none());
+        assert_eq!(view.changed(), Seq(7));
+    }
+
+    #[test]
+    fn a_range_read_to_its_end_changes_with_all_of_it() {
+        let mut tree = some_data();
+        Data::new(&mut tree, Seq(7)).remove(b"c");
+        let view = View::new(&tree);
+        assert_eq!(keys(&view, &KeyRange::between(b"a", b"d")).len(), 2);
+        assert_eq!(view.changed(), Seq(7), "what is gone at its end was read too");
+    }
+
+    /// Where the tree tells absence by a wider range, the number may be a later one.
+    #[test]
+    fn a_range_read_in_part_counts_at_least_what_was_taken() {
+        let mut tree = some_data();
+        Data::new(&mut tree, Seq(7)).put(b"a", "again");
+        let view = View::new(&tree);
+        assert_eq!(view.range(&KeyRange::all()).take(2).count(), 2);
+        assert_eq!(view.changed(), Seq(7));
+    }
+}

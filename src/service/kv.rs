@@ -406,3 +406,6 @@ const ITEM_FRAMING_BYTES: usize = 24;
 fn found(entry: &Entry) -> Found {
     Found { value: entry.value.clone(), written: entry.changed }
 }
+
+#[cfg(test)]
+mod tests;
