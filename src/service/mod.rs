@@ -103,6 +103,7 @@ pub use state::{
 pub use tree::{Entry, KeyRange, Tree};
 
 use crate::types::{ClientId, Seq, Timestamp};
+use crate::wire::Blob;
 
 /// What a service is told about the operation that it applies, beside its bytes. All of
 /// it is agreed on: alike on every replica.
@@ -160,16 +161,17 @@ pub trait Service: Send + Sync {
 /// operation's [`Service::proof_range`]: what the client computes for itself, instead
 /// of believing a replica (§ Reads, proved).
 ///
-/// The keys are the tree's, as the proof has them ([`data::data_key`]).
+/// The keys are the tree's, as the proof has them ([`data::data_key`]), each with its
+/// value and the number at which it was written.
 pub fn answer_from_proof<K: AsRef<[u8]>>(
     service: &dyn Service,
     client: ClientId,
     operation: &[u8],
-    entries: impl IntoIterator<Item = (K, Entry)>,
+    entries: impl IntoIterator<Item = (K, Blob, Seq)>,
 ) -> Vec<u8> {
     let mut tree = Tree::new();
-    for (key, entry) in entries {
-        tree.put(key.as_ref(), entry.value, entry.changed);
+    for (key, value, changed) in entries {
+        tree.put(key.as_ref(), value, changed);
     }
     service.query(client, operation, &View::new(&tree))
 }

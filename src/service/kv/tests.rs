@@ -336,7 +336,8 @@ fn execute(state: &mut State, seq: u64, operation: &[u8]) -> Kept {
 /// What a client computes that has proof of the entries; of none, where none are needed.
 fn proved(state: &State, operation: &[u8]) -> Vec<u8> {
     let range = state.proof_range(operation).unwrap_or(KeyRange::between(b"", b""));
-    let entries = state.tree().range(&range).map(|(key, entry)| (key, entry.clone()));
+    let entries =
+        state.tree().range(&range).map(|(key, entry)| (key, entry.value.clone(), entry.changed));
     answer_from_proof(&KeyValue, CLIENT, operation, entries)
 }
 
