@@ -20,6 +20,9 @@ pub(super) const SESSIONS: u8 = 0x01;
 /// The first byte of the service's keys.
 const DATA: u8 = 0x02;
 
+/// The longest key of a service, in bytes: what the tree takes, less the byte before it.
+pub const MOST_KEY_BYTES: usize = 1_023;
+
 /// A key of one of the namespaces: its byte, and the parts one after the other.
 pub(super) fn key_in(namespace: u8, parts: &[&[u8]]) -> Vec<u8> {
     let mut key = Vec::with_capacity(1 + parts.iter().map(|part| part.len()).sum::<usize>());
@@ -151,7 +154,12 @@ impl<'a> Data<'a> {
     }
 
     /// Puts a value under the key, and gives the one that was there.
+    ///
+    /// # Panics
+    /// If the key is longer than [`MOST_KEY_BYTES`]: a service that takes keys from
+    /// clients refuses such ones before.
     pub fn put(&mut self, key: &[u8], value: impl Into<Blob>) -> Option<Blob> {
+        assert!(key.len() <= MOST_KEY_BYTES, "a service let a key of {} bytes pass", key.len());
         self.tree.put(&data_key(key), value.into(), self.seq)
     }
 
@@ -198,6 +206,19 @@ mod tests {
         assert_eq!(keys(&data.view(), &KeyRange::all()), [&b""[..], b"a", b"b", b"c"]);
         assert_eq!(keys(&data.view(), &KeyRange::prefix(&[0xff, 0xff])), [b""; 0]);
         assert_eq!(tree.len(), 8);
+    }
+
+    #[test]
+    fn the_longest_key_is_taken() {
+        let mut tree = Tree::new();
+        Data::new(&mut tree, Seq(1)).put(&[7; MOST_KEY_BYTES], "");
+        assert!(View::new(&tree).get(&[7; MOST_KEY_BYTES]).is_some());
+    }
+
+    #[test]
+    #[should_panic(expected = "a service let a key of 1024 bytes pass")]
+    fn a_longer_key_is_the_services_bug() {
+        Data::new(&mut Tree::new(), Seq(1)).put(&[7; MOST_KEY_BYTES + 1], "");
     }
 
     #[test]

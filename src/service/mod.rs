@@ -135,6 +135,7 @@ pub struct Answer {
 ///   an order that is not the keys', nothing remembered outside the data.
 /// - It never panics, whatever the bytes: they come from clients, who may send anything.
 /// - What it cannot do it refuses by a result that says why, and then changes nothing.
+/// - Its keys have at most [`data::MOST_KEY_BYTES`].
 /// - A result has at most [`Limits::result_bytes`]. Of a longer one the client gets only
 ///   a refusal in its place, while its effect stands.
 pub trait Service: Send + Sync {
