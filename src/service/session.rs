@@ -6,7 +6,7 @@
 //!
 //! | key | value |
 //! | --- | --- |
-//! | `01 client(4)` | the [`Session`] |
+//! | `01 client(4)` | floor(8), highest(8), bytes of kept results(8) |
 //! | `01 client(4) number(8)` | the [`Kept`] reply |
 //!
 //! A client without a record has the session that every client begins with.
