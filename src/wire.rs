@@ -13,7 +13,7 @@
 //! the same bytes can take its place.
 
 use bincode::de::read::Reader;
-use bincode::de::{Decode, Decoder};
+use bincode::de::{BorrowDecode, BorrowDecoder, Decode, Decoder};
 use bincode::enc::{Encode, Encoder};
 use bincode::error::{DecodeError, EncodeError};
 use std::fmt;
@@ -166,6 +166,14 @@ impl<C, T: Decode<C>> Decode<C> for List<T> {
     }
 }
 
+impl<'de, C, T: Decode<C>> BorrowDecode<'de, C> for List<T> {
+    fn borrow_decode<D: BorrowDecoder<'de, Context = C>>(
+        decoder: &mut D,
+    ) -> Result<Self, DecodeError> {
+        Self::decode(decoder)
+    }
+}
+
 /// Bytes without meaning to whoever carries them: keys, values, operations, results.
 /// Cheap to clone, so that one body serves log, peers and execution.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -240,6 +248,8 @@ impl<C> Decode<C> for Blob {
         Ok(blob)
     }
 }
+
+bincode::impl_borrow_decode!(Blob);
 
 #[cfg(test)]
 mod tests {
