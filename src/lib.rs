@@ -1,4 +1,5 @@
 //! Quorate: Byzantine fault-tolerant replication.
 
+pub mod service;
 pub mod types;
 pub mod wire;
