@@ -233,21 +233,19 @@ impl Assembly {
                     let leaf = Leaf { key: key[..].into(), entry };
                     self.place(path.clone(), above, Node::Leaf(Arc::new(leaf)));
                 }
-                Item::Branch { changed, prefix, steps } => {
-                    match self.take_spare(path, *digest) {
-                        Some(Piece::Whole(node)) => {
-                            found = Some(path);
-                            self.place(path.clone(), above, node);
-                        }
-                        Some(Piece::Head(..)) | None => {
-                            let (changed, prefix, steps) = (*changed, prefix.clone(), *steps);
-                            let slots = vec![Digest::default(); steps.len()];
-                            let head = Head { changed, prefix, steps };
-                            self.open_branch(path.clone(), above, *digest, head, slots);
-                            parents.push(path);
-                        }
+                Item::Branch { changed, prefix, steps } => match self.take_spare(path, *digest) {
+                    Some(Piece::Whole(node)) => {
+                        found = Some(path);
+                        self.place(path.clone(), above, node);
                     }
-                }
+                    Some(Piece::Head(..)) | None => {
+                        let (changed, prefix, steps) = (*changed, prefix.clone(), *steps);
+                        let slots = vec![Digest::default(); steps.len()];
+                        let head = Head { changed, prefix, steps };
+                        self.open_branch(path.clone(), above, *digest, head, slots);
+                        parents.push(path);
+                    }
+                },
             }
         }
     }
@@ -382,9 +380,10 @@ impl Open {
 
     /// The branch, when all its slots are complete.
     fn into_node(self) -> Node {
-        let slots = self.slots.into_iter().map(|(digest, node)| {
-            Slot::settled(node.expect("no slot is empty any more"), digest)
-        });
+        let slots = self
+            .slots
+            .into_iter()
+            .map(|(digest, node)| Slot::settled(node.expect("no slot is empty any more"), digest));
         Node::Branch(self.head.into_branch(slots.collect()))
     }
 

@@ -1,10 +1,10 @@
 //! Proofs of what a range holds, made from a tree and checked without one.
 
+use super::Tree;
 use super::node::{Branch, Node, Slot, value_digest};
 use super::outline::{self, Item, Misshapen};
 use super::path::Path;
 use super::range::KeyRange;
-use super::Tree;
 use crate::types::{Digest, Seq};
 use crate::wire::{Blob, List};
 use bincode::{Decode, Encode};
@@ -14,7 +14,7 @@ use bincode::{Decode, Encode};
 /// there is one proof and no other.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct Proof {
-    items: List<Item>,
+    pub(super) items: List<Item>,
 }
 
 /// Why a proof shows nothing.
