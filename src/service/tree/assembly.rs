@@ -1,0 +1,417 @@
+//! The fetching side of a transfer: a tree put together from parts, each checked when it
+//! arrives, and from what is already at hand.
+
+use super::node::{Branch, Leaf, Node, Slot};
+use super::outline::{self, Item, Misshapen};
+use super::part::Part;
+use super::path::{Path, Prefix, Steps};
+use super::{Entry, Tree};
+use crate::types::{Digest, Seq};
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// How large a part to ask for where something is at hand that may prove to be most of
+/// it: enough for a branch and the leaves in its slots.
+const COMPARING_BYTES: usize = 4096;
+
+/// A tree with a known digest in the making.
+///
+/// Whatever is in it was found to be in the tree with that digest: digests are compared
+/// from the root down, and what is at hand is used only where its digest is the one
+/// wanted.
+#[derive(Clone, Debug)]
+pub struct Assembly {
+    target: Digest,
+    /// The subtrees of which only the digest is known.
+    missing: BTreeMap<Path, Missing>,
+    /// The branches some of whose slots are not complete.
+    open: BTreeMap<Path, Open>,
+    /// What was at hand or fetched before and has found no use yet.
+    spare: BTreeMap<Path, Spare>,
+    complete: Option<Arc<Branch>>,
+    parts: u64,
+    bytes: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Missing {
+    digest: Digest,
+    /// How much of the path is that of the branch above.
+    above: usize,
+}
+
+/// A branch without its slots.
+#[derive(Clone, Debug)]
+struct Head {
+    changed: Seq,
+    prefix: Prefix,
+    steps: Steps,
+}
+
+#[derive(Clone, Debug)]
+struct Open {
+    digest: Digest,
+    head: Head,
+    /// How much of the path is that of the branch above.
+    above: usize,
+    slots: Vec<(Digest, Option<Node>)>,
+    /// How many slots have nothing in them.
+    empty: usize,
+}
+
+/// Something at hand: no other spare piece is below one that is complete.
+#[derive(Clone, Debug)]
+struct Spare {
+    digest: Digest,
+    piece: Piece,
+}
+
+#[derive(Clone, Debug)]
+enum Piece {
+    /// A complete subtree.
+    Whole(Node),
+    /// A branch whose subtrees may or may not be at hand.
+    Head(Head, Vec<Digest>),
+}
+
+/// What came of a part.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Accepted {
+    /// The bytes of the part.
+    pub bytes: usize,
+    /// The entries in it.
+    pub entries: usize,
+}
+
+/// How far a transfer has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// The parts accepted.
+    pub parts: u64,
+    /// The bytes accepted.
+    pub bytes: u64,
+    /// The subtrees known to be missing. What is below them is not known.
+    pub missing: usize,
+}
+
+/// Why a part was refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum PartError {
+    /// Nothing is missing at that path, or not any more.
+    #[error("nothing is missing at that path")]
+    Unrequested,
+    /// The part is not of the tree wanted.
+    #[error("the part has another digest than the one wanted")]
+    WrongDigest,
+    /// No tree has such a part there.
+    #[error("not the outline of a subtree: {0}")]
+    Misshapen(#[from] Misshapen),
+    /// The part gives a digest, but not the node that was asked for.
+    #[error("the part is without content")]
+    Hollow,
+    /// The part gives the digest of a value in the value's place.
+    #[error("a leaf without its value")]
+    WithoutValue,
+}
+
+impl Assembly {
+    /// Begins to put together the tree with the digest `target`. `base` is the tree at
+    /// hand: what it has in common with the other is not fetched.
+    pub fn new(target: Digest, base: Tree) -> Assembly {
+        let piece = Piece::Whole(Node::Branch(base.root.clone()));
+        let spare = Spare { digest: base.digest(), piece };
+        Assembly::begin(target, BTreeMap::from([(Path::root(), spare)]))
+    }
+
+    fn begin(target: Digest, spare: BTreeMap<Path, Spare>) -> Assembly {
+        let mut assembly = Assembly {
+            target,
+            missing: BTreeMap::new(),
+            open: BTreeMap::new(),
+            spare,
+            complete: None,
+            parts: 0,
+            bytes: 0,
+        };
+        assembly.look_for(Path::root(), 0, target);
+        assembly
+    }
+
+    /// The first missing subtrees in the order of keys, at most so many: where they begin
+    /// and what their digests are. They are wanted until they are accepted.
+    pub fn wanted(&self, limit: usize) -> Vec<(Path, Digest)> {
+        let missing = self.missing.iter().take(limit);
+        missing.map(|(path, missing)| (path.clone(), missing.digest)).collect()
+    }
+
+    /// How large a part to ask for at a wanted path, if parts may have `most` bytes.
+    /// Where much of the region may be at hand already, small parts find that out.
+    pub fn budget_bytes(&self, path: &Path, most: usize) -> usize {
+        let mut below = self.spare.range::<Path, _>((Bound::Included(path), Bound::Unbounded));
+        match below.next() {
+            Some((spare, _)) if path.leads_to(spare) => most.min(COMPARING_BYTES),
+            _ => most,
+        }
+    }
+
+    /// Takes a part in, if it is what is missing at the path. Else nothing changes.
+    pub fn accept(&mut self, path: &Path, part: Part) -> Result<Accepted, PartError> {
+        let wanted = self.missing.get(path).ok_or(PartError::Unrequested)?;
+        let pieces = require_pieces(path, &part)?;
+        let digests = outline::digests(&part.items)?;
+        if digests.first() != Some(&wanted.digest) {
+            return Err(PartError::WrongDigest);
+        }
+        let above = wanted.above;
+        self.missing.remove(path);
+        self.plant(&pieces, &digests, above);
+        let accepted = Accepted {
+            bytes: part.encoded_bytes(),
+            entries: part.items.iter().filter(|item| matches!(item, Item::Leaf { .. })).count(),
+        };
+        self.parts += 1;
+        self.bytes += accepted.bytes as u64;
+        Ok(accepted)
+    }
+
+    /// Whether nothing is missing.
+    pub fn is_complete(&self) -> bool {
+        self.complete.is_some()
+    }
+
+    /// The tree, if it is complete. Shares with the base what was taken from it.
+    pub fn finish(self) -> Result<Tree, Assembly> {
+        match &self.complete {
+            Some(root) => Ok(Tree::with_root(root.clone(), self.target)),
+            None => Err(self),
+        }
+    }
+
+    /// Goes for another tree instead. Nothing that was fetched and is in that tree too is
+    /// fetched again.
+    pub fn retarget(self, target: Digest) -> Assembly {
+        let Assembly { open, spare, complete, parts, bytes, target: former, .. } = self;
+        let mut spare = spare;
+        if let Some(root) = complete {
+            spare.clear();
+            let piece = Piece::Whole(Node::Branch(root));
+            spare.insert(Path::root(), Spare { digest: former, piece });
+        }
+        for (path, open) in open {
+            open.save(path, &mut spare);
+        }
+        Assembly { parts, bytes, ..Assembly::begin(target, spare) }
+    }
+
+    /// What was done, and what is known to be left.
+    pub fn progress(&self) -> Progress {
+        Progress { parts: self.parts, bytes: self.bytes, missing: self.missing.len() }
+    }
+
+    /// Takes in the items of a part that was found to be right. The uppermost lies in a
+    /// slot of the branch that has so much of its path.
+    fn plant(&mut self, pieces: &[(Path, &Item)], digests: &[Digest], above: usize) {
+        // The branches on the way, and how much of the path the one above the first has.
+        let mut parents: Vec<&Path> = Vec::new();
+        // The last subtree that was found at hand as a whole.
+        let mut found: Option<&Path> = None;
+        for ((path, item), digest) in pieces.iter().zip(digests) {
+            if found.is_some_and(|found| found.leads_to(path)) {
+                continue;
+            }
+            while parents.last().is_some_and(|parent| !parent.leads_to(path)) {
+                parents.pop();
+            }
+            let above = parents.last().map_or(above, |parent| parent.depth());
+            self.note(path, above, *digest);
+            match item {
+                Item::Hidden(_) => self.look_for(path.clone(), above, *digest),
+                Item::Neighbour { .. } => unreachable!("such parts were refused"),
+                Item::Leaf { key, changed, value } => {
+                    let entry = Entry { value: value.clone(), changed: *changed };
+                    let leaf = Leaf { key: key[..].into(), entry };
+                    self.place(path.clone(), above, Node::Leaf(Arc::new(leaf)));
+                }
+                Item::Branch { changed, prefix, steps } => match self.take_spare(path, *digest) {
+                    Some(Piece::Whole(node)) => {
+                        found = Some(path);
+                        self.place(path.clone(), above, node);
+                    }
+                    Some(Piece::Head(..)) | None => {
+                        let (changed, prefix, steps) = (*changed, prefix.clone(), *steps);
+                        let slots = vec![Digest::default(); steps.len()];
+                        let head = Head { changed, prefix, steps };
+                        self.open_branch(path.clone(), above, *digest, head, slots);
+                        parents.push(path);
+                    }
+                },
+            }
+        }
+    }
+
+    /// Puts what is at hand in the slot at the path, or lists it as missing.
+    fn look_for(&mut self, path: Path, above: usize, digest: Digest) {
+        let mut sought = vec![(path, above, digest)];
+        while let Some((path, above, digest)) = sought.pop() {
+            match self.take_spare(&path, digest) {
+                None => drop(self.missing.insert(path, Missing { digest, above })),
+                Some(Piece::Whole(node)) => self.place(path, above, node),
+                Some(Piece::Head(head, digests)) => {
+                    let below = head.steps.zip(&digests).map(|(step, digest)| {
+                        (path.below(&head.prefix, step), path.depth(), *digest)
+                    });
+                    sought.extend(below);
+                    self.open_branch(path, above, digest, head, digests);
+                }
+            }
+        }
+    }
+
+    /// Puts a branch with empty slots in the slot at the path.
+    fn open_branch(
+        &mut self,
+        path: Path,
+        above: usize,
+        digest: Digest,
+        head: Head,
+        slots: Vec<Digest>,
+    ) {
+        if slots.is_empty() {
+            return self.place(path, above, Node::Branch(head.into_branch(Vec::new())));
+        }
+        let empty = slots.len();
+        let slots = slots.into_iter().map(|digest| (digest, None)).collect();
+        self.open.insert(path, Open { digest, head, above, slots, empty });
+    }
+
+    /// Notes the digest of a slot in a branch that was opened before.
+    fn note(&mut self, path: &Path, above: usize, digest: Digest) {
+        if let Some(open) = self.open.get_mut(&path.up_to(above)).filter(|_| !path.is_root()) {
+            open.slot_mut(path, above).0 = digest;
+        }
+    }
+
+    /// Puts a complete subtree in the slot at the path. Branches that are complete by
+    /// that are put in theirs.
+    fn place(&mut self, mut path: Path, mut above: usize, mut node: Node) {
+        while !path.is_root() {
+            let parent = path.up_to(above);
+            let open = self.open.get_mut(&parent).expect("what is placed has an open parent");
+            open.slot_mut(&path, above).1 = Some(node);
+            open.empty -= 1;
+            if open.empty > 0 {
+                return;
+            }
+            let open = self.open.remove(&parent).expect("it was just there");
+            path = parent;
+            above = open.above;
+            node = open.into_node();
+        }
+        match node {
+            Node::Branch(root) => self.complete = Some(root),
+            Node::Leaf(_) => unreachable!("a leaf at the root is refused"),
+        }
+    }
+
+    /// Takes the piece at the path from what is at hand, if it has this digest. Pieces
+    /// on the way there are broken up, and one with another digest as well: what is
+    /// below it may find a use.
+    fn take_spare(&mut self, path: &Path, digest: Digest) -> Option<Piece> {
+        loop {
+            let (near, spare) = self.spare.range::<Path, _>(..=path).next_back()?;
+            let is_here = near == path;
+            if !is_here && !(near.leads_to(path) && matches!(spare.piece, Piece::Whole(_))) {
+                return None;
+            }
+            let near = near.clone();
+            let spare = self.spare.remove(&near)?;
+            if is_here && spare.digest == digest {
+                return Some(spare.piece);
+            }
+            if let Piece::Whole(Node::Branch(branch)) = spare.piece {
+                self.spare_slots(&near, &branch);
+            }
+            if is_here {
+                return None;
+            }
+        }
+    }
+
+    fn spare_slots(&mut self, path: &Path, branch: &Branch) {
+        for (step, slot) in branch.steps.zip(&branch.slots) {
+            let piece = Piece::Whole(slot.node.clone());
+            let spare = Spare { digest: slot.known_digest(), piece };
+            self.spare.insert(path.below(&branch.prefix, step), spare);
+        }
+    }
+}
+
+/// The items with their paths, if they have the shape of a part that has content.
+fn require_pieces<'a>(path: &Path, part: &'a Part) -> Result<Vec<(Path, &'a Item)>, PartError> {
+    if let Some(Item::Hidden(_)) = part.items.first() {
+        return Err(PartError::Hollow);
+    }
+    let mut pieces = Vec::with_capacity(part.items.len());
+    outline::walk(&part.items, path.clone(), |path, item| match item {
+        Item::Neighbour { .. } => Err(PartError::WithoutValue),
+        Item::Hidden(_) | Item::Leaf { .. } | Item::Branch { .. } => {
+            pieces.push((path.clone(), item));
+            Ok(())
+        }
+    })?;
+    Ok(pieces)
+}
+
+impl Head {
+    fn into_branch(self, slots: Vec<Slot>) -> Arc<Branch> {
+        let Head { changed, prefix, steps } = self;
+        Arc::new(Branch { changed, prefix, steps, slots })
+    }
+}
+
+impl Open {
+    /// The slot at the path, which goes on from this branch's own.
+    fn slot_mut(&mut self, path: &Path, own_depth: usize) -> &mut (Digest, Option<Node>) {
+        let step = path.step(own_depth + self.head.prefix.len());
+        let step = step.expect("the path of a slot is longer than that of its branch");
+        &mut self.slots[self.head.steps.rank(step)]
+    }
+
+    /// The branch, when all its slots are complete.
+    fn into_node(self) -> Node {
+        let slots = self
+            .slots
+            .into_iter()
+            .map(|(digest, node)| Slot::settled(node.expect("no slot is empty any more"), digest));
+        Node::Branch(self.head.into_branch(slots.collect()))
+    }
+
+    /// Keeps the branch, and what is complete in it, as something at hand.
+    fn save(self, path: Path, spare: &mut BTreeMap<Path, Spare>) {
+        let mut digests = Vec::with_capacity(self.slots.len());
+        for (step, (digest, node)) in self.head.steps.zip(self.slots) {
+            digests.push(digest);
+            if let Some(node) = node {
+                let below = path.below(&self.head.prefix, step);
+                clear_region(&below, spare);
+                spare.insert(below, Spare { digest, piece: Piece::Whole(node) });
+            }
+        }
+        spare.insert(path, Spare { digest: self.digest, piece: Piece::Head(self.head, digests) });
+    }
+}
+
+/// Drops all pieces in the path's region: a complete one takes their place.
+fn clear_region(path: &Path, spare: &mut BTreeMap<Path, Spare>) {
+    loop {
+        let mut region = spare.range::<Path, _>((Bound::Included(path), Bound::Unbounded));
+        match region.next() {
+            Some((other, _)) if path.leads_to(other) => {
+                let other = other.clone();
+                spare.remove(&other);
+            }
+            _ => return,
+        }
+    }
+}
