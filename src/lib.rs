@@ -1,5 +1,8 @@
 //! Quorate: Byzantine fault-tolerant replication.
 
+pub mod crypto;
+pub mod message;
+pub mod replica;
 pub mod service;
 pub mod types;
 pub mod wire;

@@ -295,7 +295,10 @@ mod tests {
     #[test]
     fn more_bytes_than_the_limit_are_refused_unread() {
         let bytes = encode(&List(vec![0u8; 100]));
-        assert_eq!(decode::<List<u8>>(&bytes, 50), Err(Malformed::TooLarge { bytes: 108, limit: 50 }));
+        assert_eq!(
+            decode::<List<u8>>(&bytes, 50),
+            Err(Malformed::TooLarge { bytes: 108, limit: 50 })
+        );
     }
 
     /// D2

@@ -146,7 +146,7 @@ pub enum Outcome {
 }
 
 /// Why an operation was not executed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 pub enum Refusal {
     /// The client is not listed, or no longer.
     Unlisted,
@@ -565,7 +565,8 @@ fn refuse_all(request: &RequestRef<'_>, refusal: Refusal) -> Vec<Executed> {
         .collect()
 }
 
-fn system_key(name: &[u8]) -> Vec<u8> {
+/// The key of the tree under which one of the system's entries stands.
+pub fn system_key(name: &[u8]) -> Vec<u8> {
     key_in(SYSTEM, &[name])
 }
 

@@ -1,0 +1,170 @@
+//! The genesis: who takes part, and the numbers all must agree on. The same on every
+//! node; its digest names the cluster.
+
+use crate::crypto::{BadKey, ClusterId, PublicKey};
+use crate::types::{ClientId, Committee, Digest, ReplicaId, Span};
+use crate::wire::{self, List};
+use bincode::{Decode, Encode};
+use std::collections::BTreeSet;
+
+/// The most clients that one cluster lists.
+pub const MOST_CLIENTS: usize = 100_000;
+
+/// What every replica must hold alike for the protocol to work. Part of the genesis,
+/// and so of the cluster's name. What may differ from node to node is not in here.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct Parameters {
+    /// `K`: a checkpoint after so many numbers.
+    pub checkpoint_interval: u64,
+    /// `L`: numbers are given up to so many above the stable checkpoint.
+    pub window: u64,
+    /// The most items in one batch.
+    pub batch_items: u64,
+    /// The most bytes in one batch.
+    pub batch_bytes: u64,
+    /// The most operations in one bundle.
+    pub bundle_operations: u64,
+    /// The most bytes of one bundle's operations together.
+    pub bundle_bytes: u64,
+    /// How many numbers above the acknowledged ones a client may have outstanding.
+    pub client_window: u64,
+    /// The most bytes of results kept for a client until it acknowledges them.
+    pub client_kept_bytes: u64,
+    /// The most bytes of one operation's result.
+    pub result_bytes: u64,
+    /// How far a proposed time may lie from a backup's clock.
+    pub time_tolerance: Span,
+    /// A replica may recover once in so many checkpoints.
+    pub recovery_spacing: u64,
+    /// Rotate the primary after so many stable checkpoints in its view; 0 is never.
+    pub rotation: u64,
+}
+
+impl Default for Parameters {
+    fn default() -> Parameters {
+        Parameters {
+            checkpoint_interval: 128,
+            window: 512,
+            batch_items: 512,
+            batch_bytes: 4 << 20,
+            bundle_operations: 256,
+            bundle_bytes: 2 << 20,
+            client_window: 512,
+            client_kept_bytes: 4 << 20,
+            result_bytes: (1 << 20) + (64 << 10),
+            time_tolerance: Span::seconds(10),
+            recovery_spacing: 4,
+            rotation: 0,
+        }
+    }
+}
+
+/// Why a genesis cannot start a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadGenesis {
+    /// Too few or too many replicas.
+    #[error("{0} replicas are listed; a cluster has 4 to 100")]
+    Replicas(usize),
+    /// Too many clients.
+    #[error("{0} clients are listed; a cluster has at most {MOST_CLIENTS}")]
+    Clients(usize),
+    /// A replica's key is not acceptable.
+    #[error("the key of replica {0} is refused: {1}")]
+    ReplicaKey(ReplicaId, BadKey),
+    /// A client's key is not acceptable.
+    #[error("the key of client {0} is refused: {1}")]
+    ClientKey(ClientId, BadKey),
+    /// One key stands for two.
+    #[error("the key {0} is listed twice; everybody needs a key of their own")]
+    KeyTwice(PublicKey),
+    /// The parameters contradict each other.
+    #[error("{0}")]
+    Parameters(&'static str),
+}
+
+/// Who takes part, and under which rules.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct Genesis {
+    /// Any bytes that tell this cluster from others of the same members.
+    pub name: List<u8>,
+    /// The replicas' keys, by their numbers.
+    pub replicas: List<PublicKey>,
+    /// The clients' keys, by their numbers.
+    pub clients: List<PublicKey>,
+    /// What all must hold alike.
+    pub parameters: Parameters,
+}
+
+impl Genesis {
+    /// The cluster's name: the digest of all this.
+    pub fn cluster(&self) -> ClusterId {
+        ClusterId(Digest::of_parts(&[b"quorate1 genesis", &wire::encode(self)]))
+    }
+
+    /// Checks everything that can be wrong with a genesis.
+    pub fn check(&self) -> Result<Committee, BadGenesis> {
+        let committee = self.check_members()?;
+        self.check_keys()?;
+        self.parameters.check()?;
+        Ok(committee)
+    }
+
+    fn check_members(&self) -> Result<Committee, BadGenesis> {
+        if self.clients.len() > MOST_CLIENTS {
+            return Err(BadGenesis::Clients(self.clients.len()));
+        }
+        u16::try_from(self.replicas.len())
+            .ok()
+            .and_then(Committee::new)
+            .ok_or(BadGenesis::Replicas(self.replicas.len()))
+    }
+
+    fn check_keys(&self) -> Result<(), BadGenesis> {
+        for (id, key) in (0..).map(ReplicaId).zip(&self.replicas) {
+            key.listed().map_err(|reason| BadGenesis::ReplicaKey(id, reason))?;
+        }
+        for (id, key) in (0..).map(ClientId).zip(&self.clients) {
+            key.listed().map_err(|reason| BadGenesis::ClientKey(id, reason))?;
+        }
+        let mut seen = BTreeSet::new();
+        match self.replicas.iter().chain(&self.clients).find(|key| !seen.insert(**key)) {
+            Some(key) => Err(BadGenesis::KeyTwice(*key)),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Parameters {
+    /// Checks that the numbers fit together.
+    pub fn check(&self) -> Result<(), BadGenesis> {
+        let rules = [
+            (self.checkpoint_interval >= 1, "the checkpoint interval must be at least 1"),
+            (self.checkpoint_interval <= 1 << 16, "the checkpoint interval must be at most 65536"),
+            (
+                self.window >= 2 * self.checkpoint_interval,
+                "the window must hold at least two checkpoint intervals",
+            ),
+            (self.window <= 1 << 18, "the window must be at most 262144"),
+            (self.batch_items >= 1, "a batch must hold at least one item"),
+            (self.bundle_operations >= 1, "a bundle must hold at least one operation"),
+            (
+                self.bundle_operations <= self.client_window,
+                "the largest bundle must fit in a client's window",
+            ),
+            (
+                self.bundle_bytes + 16 * self.bundle_operations + 256 <= self.batch_bytes,
+                "the largest bundle must fit in a batch",
+            ),
+            (self.batch_bytes <= 32 << 20, "a batch must be at most 32 MiB"),
+            (
+                self.result_bytes <= self.client_kept_bytes,
+                "a client's kept results must have room for the largest result",
+            ),
+            (self.recovery_spacing >= 1, "recoveries must be at least one checkpoint apart"),
+        ];
+        match rules.iter().find(|(holds, _)| !holds) {
+            Some((_, complaint)) => Err(BadGenesis::Parameters(complaint)),
+            None => Ok(()),
+        }
+    }
+}

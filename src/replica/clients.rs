@@ -1,0 +1,191 @@
+//! What clients ask for (§ Clients, § Reads).
+
+use super::Replica;
+use super::executor::PROTOCOL;
+use crate::message::{
+    CheckedClient, Item, Reject, Reply, ReplyOutcome, Request, Signed, ToClient, Verified,
+};
+use crate::service::tree::KeyRange;
+use crate::service::{NumberStatus, Refusal};
+use crate::types::{ClientId, Digest, Nonce, RequestNumber};
+use crate::wire::Blob;
+
+impl Replica {
+    pub(super) fn on_client(
+        &mut self,
+        from: ClientId,
+        message: CheckedClient,
+    ) -> Result<(), Reject> {
+        match message {
+            CheckedClient::Request(request) => self.on_request(from, request),
+            CheckedClient::Read(number, operation) => self.on_read(from, number, &operation),
+            CheckedClient::Prove(number, operation) => self.on_prove(from, number, &operation),
+            CheckedClient::Session(nonce) => self.on_session(from, nonce),
+        }
+    }
+
+    /// A client's request, from the client itself: what was executed is answered, what
+    /// is open waits here, and the primary hears of it.
+    fn on_request(
+        &mut self,
+        from: ClientId,
+        request: Verified<Signed<Request>>,
+    ) -> Result<(), Reject> {
+        let body = &request.body;
+        if body.client != from {
+            return Err(Reject::NotFromAuthor);
+        }
+        if let Err((refusal, reject)) = self.require_open(body) {
+            if let Some(refusal) = refusal {
+                self.out.reply(from, ToClient::Refused(body.first, refusal));
+            }
+            self.answer_kept(body);
+            return Err(reject);
+        }
+        self.answer_kept(body);
+        let item = Item::Request(request.into_inner());
+        self.take_item(item.clone())?;
+        if !self.is_primary() {
+            self.pass_on_item(item);
+        }
+        Ok(())
+    }
+
+    /// A request that another replica passes on.
+    pub(super) fn on_relay(&mut self, request: Verified<Signed<Request>>) -> Result<(), Reject> {
+        self.require_open(&request.body).map_err(|(_, reject)| reject)?;
+        self.take_item(Item::Request(request.into_inner()))
+    }
+
+    /// Puts an item where it waits, and proposes it if this is the primary.
+    pub(super) fn take_item(&mut self, item: Item) -> Result<(), Reject> {
+        let highest = self.highest_seen();
+        let depth = self.settings.pipeline;
+        let had_room = highest.since(self.executed()) < depth.div_ceil(2);
+        let fence = highest.plus(depth);
+        if !self.pool.insert_seen(item, self.now.instant, fence, had_room) {
+            return Err(Reject::Duplicate);
+        }
+        self.propose();
+        Ok(())
+    }
+
+    /// Whether anything in a request may still be executed, as far as this replica can
+    /// tell. It may lag: a number above the window is parked up to twice the window.
+    fn require_open(&self, body: &Request) -> Result<(), (Option<Refusal>, Reject)> {
+        let state = self.executor.state();
+        if !state.is_listed(body.client) {
+            return Err((Some(Refusal::Unlisted), Reject::UnknownClient));
+        }
+        let Some(last) = body.last() else { return Err((None, Reject::OutOfRange)) };
+        let floor = state.floor(body.client);
+        let window = self.genesis.parameters.client_window;
+        let end = RequestNumber(floor.0.saturating_add(window));
+        if last.0 > end.0.saturating_add(window) {
+            return Err((Some(Refusal::BeyondWindow { last: end }), Reject::BeyondWindow));
+        }
+        let open = (body.first.0..=last.0).map(RequestNumber).any(|number| {
+            match state.status(body.client, number) {
+                NumberStatus::Open | NumberStatus::BeyondWindow => true,
+                NumberStatus::Acknowledged | NumberStatus::Executed(_) => false,
+            }
+        });
+        match open {
+            true => Ok(()),
+            false => Err((None, Reject::Acknowledged)),
+        }
+    }
+
+    /// Tells again what came of the numbers that were executed.
+    fn answer_kept(&mut self, body: &Request) {
+        let Some(last) = body.last() else { return };
+        for number in (body.first.0..=last.0).map(RequestNumber) {
+            if let Some(kept) = self.executor.state().kept(body.client, number) {
+                let reply = Reply {
+                    client: body.client,
+                    number,
+                    view: self.view,
+                    seq: kept.seq,
+                    operation: kept.operation,
+                    outcome: ReplyOutcome::Executed(kept.result),
+                };
+                self.out.reply(body.client, ToClient::Reply(reply));
+            }
+        }
+    }
+
+    /// A read on committed state.
+    fn on_read(
+        &mut self,
+        from: ClientId,
+        number: RequestNumber,
+        operation: &Blob,
+    ) -> Result<(), Reject> {
+        if !self.may_answer_reads() {
+            self.out.reply(from, ToClient::NotReady(number));
+            return Err(Reject::NotReady);
+        }
+        let answer = self.executor.state().query(from, operation);
+        let message = ToClient::ReadAnswer {
+            number,
+            operation: Digest::of(operation),
+            result: answer.result.into(),
+            changed: answer.changed,
+        };
+        self.out.reply(from, message);
+        Ok(())
+    }
+
+    /// A replica answers reads only on a state that includes everything it may have
+    /// answered for before it started (§ Reads).
+    fn may_answer_reads(&self) -> bool {
+        self.may_vote()
+            && self.executed() >= self.reads_from
+            && self.transfer.is_none()
+            && !self.checkpoints.diverged
+    }
+
+    /// A read to be answered with a proof against the stable checkpoint.
+    fn on_prove(
+        &mut self,
+        from: ClientId,
+        number: RequestNumber,
+        operation: &Blob,
+    ) -> Result<(), Reject> {
+        let range = self.executor.state().proof_range(operation);
+        let certificate = self.checkpoints.certificate.clone();
+        let proved = certificate.zip(range).and_then(|(certificate, range)| {
+            let tree = self.snapshot(certificate.seq())?;
+            let protocol = KeyRange::single(&crate::service::state::system_key(PROTOCOL));
+            Some(ToClient::Proved {
+                number,
+                proof: tree.prove(&range),
+                time: tree.prove(&protocol),
+                certificate: certificate.into_inner(),
+            })
+        });
+        match proved {
+            Some(message) => {
+                self.out.reply(from, message);
+                Ok(())
+            }
+            None => {
+                self.out.reply(from, ToClient::NotReady(number));
+                Err(Reject::NotReady)
+            }
+        }
+    }
+
+    /// Which numbers a client has used, as far as this replica has executed.
+    fn on_session(&mut self, from: ClientId, nonce: Nonce) -> Result<(), Reject> {
+        let state = self.executor.state();
+        let message = ToClient::Session {
+            nonce,
+            acknowledged: state.floor(from),
+            highest: state.highest(from),
+            view: self.view,
+        };
+        self.out.reply(from, message);
+        Ok(())
+    }
+}

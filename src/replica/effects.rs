@@ -1,0 +1,381 @@
+//! What goes into the replica and what comes out of it.
+//!
+//! The replica performs nothing itself. It answers each input with [`Effects`]: what
+//! must be written, what may be sent at once, and what may be sent only when all that
+//! was written up to then is durable. The last is locked up in [`Unsynced`], and the
+//! only key is a [`Durable`], which whoever owns the disk makes after its sync.
+//! Effects of several inputs merge, so that one sync serves them all.
+
+use crate::message::{Batch, Verified};
+use crate::message::{
+    CheckedClient, CheckedPeer, Checkpoint, CheckpointCertificate, CommitCertificate, Evidence,
+    NewView, PeerMessage, PrePrepare, Prepare, PreparedCertificate, Reject, Signed, ToClient,
+    ViewChange,
+};
+use crate::service::Tree;
+use crate::service::tree::{Part, Path};
+use crate::types::{
+    ClientId, Digest, Incarnation, Instant, Nonce, ReplicaId, Seq, Timestamp, View,
+};
+use bincode::{Decode, Encode};
+
+/// The time at which an input is handled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Now {
+    /// By the monotonic clock; decides when something expires.
+    pub instant: Instant,
+    /// By the wall clock; proposed and judged as the time of batches, nothing else.
+    pub wall: Timestamp,
+}
+
+/// What happens to a replica.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A peer's message, checked. `from` is the peer whose channel it came by.
+    Peer {
+        /// Whose channel.
+        from: ReplicaId,
+        /// What came.
+        message: Box<CheckedPeer>,
+    },
+    /// A client's message, checked.
+    Client {
+        /// Whose channel.
+        from: ClientId,
+        /// What came.
+        message: CheckedClient,
+    },
+    /// The state at this number can be restored from this replica's disk.
+    Saved(Seq),
+    /// The moment that [`super::Replica::next_deadline`] named has come.
+    Tick,
+}
+
+/// Whom something is sent to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum To {
+    /// Every other replica.
+    Everyone,
+    /// One replica.
+    Peer(ReplicaId),
+}
+
+/// Something to be sent. Channels lose and reorder as they like.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Outgoing {
+    /// To replicas.
+    Peer(To, Box<PeerMessage>),
+    /// To a client, if it is connected.
+    Client(ClientId, ToClient),
+}
+
+/// One entry of the write-ahead log: a promise made, or what it stands on.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub enum Record {
+    /// This replica proposed, as the primary; with the batch unless it is null.
+    PrePrepare(Signed<PrePrepare>, Option<Batch>),
+    /// This replica agreed with a proposal.
+    Prepare(Signed<Prepare>),
+    /// Prepared, and so committed to. Without the batch if that is null, or was
+    /// recorded with this replica's own proposal.
+    Prepared(PreparedCertificate, Option<Batch>),
+    /// This replica's checkpoint.
+    Checkpoint(Signed<Checkpoint>),
+    /// A stable checkpoint; all about lower numbers is settled.
+    Stable(CheckpointCertificate),
+    /// This replica asked for a view.
+    ViewChange(Signed<ViewChange>),
+    /// This replica entered a view.
+    NewView(Signed<NewView>, Option<CommitCertificate>),
+    /// Somebody lied.
+    Evidence(Evidence),
+    /// This replica's disk was lost; it recovers under this nonce.
+    Recovering(Nonce),
+    /// The recovery is done; this replica votes in this incarnation.
+    Recovered(Incarnation),
+}
+
+impl Record {
+    /// The number that a record is about: once that is at or below the stable
+    /// checkpoint, the record is needed no more. None if a compaction repeats it.
+    pub fn seq(&self) -> Option<Seq> {
+        match self {
+            Record::PrePrepare(proposal, _) => Some(proposal.body.seq),
+            Record::Prepare(vote) => Some(vote.body.seq),
+            Record::Prepared(certificate, _) => Some(certificate.seq()),
+            Record::Checkpoint(vote) => Some(vote.body.seq),
+            Record::Stable(_)
+            | Record::ViewChange(_)
+            | Record::NewView(..)
+            | Record::Evidence(_)
+            | Record::Recovering(_)
+            | Record::Recovered(_) => None,
+        }
+    }
+}
+
+/// A state to be written to disk, in the background; [`Input::Saved`] tells when it is.
+#[derive(Clone)]
+pub struct Save {
+    /// The number executed last.
+    pub seq: Seq,
+    /// The whole state; shares its structure with the replica's own.
+    pub tree: Tree,
+}
+
+/// Permission to forget: records about numbers at or below `below` may go, and states
+/// below it, once `head`, which repeats all that is not about a number, is durable.
+#[derive(Clone, Debug)]
+pub struct Compaction {
+    /// The stable checkpoint.
+    pub below: Seq,
+    /// What a log that begins here must begin with.
+    pub head: Vec<Record>,
+}
+
+/// Something worth knowing, for logs, metrics and whoever checks invariants.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Notice {
+    /// Something was not taken, and why.
+    Rejected(Option<ReplicaId>, Reject),
+    /// An entry is decided.
+    Decided(Seq, Digest, View),
+    /// An entry was executed.
+    Executed(Seq, Digest),
+    /// A checkpoint became stable here.
+    Stable(Seq, Digest),
+    /// This replica asks for a view.
+    Suspects(View, Suspicion),
+    /// This replica is in a view.
+    Entered(View),
+    /// Somebody signed two things that conflict.
+    Evidence(Evidence),
+    /// This replica's own state differs from the certified one: it stops executing and
+    /// fetches the state anew.
+    Diverged {
+        /// At which checkpoint.
+        seq: Seq,
+        /// What the quorum has.
+        certified: Digest,
+        /// What this replica has.
+        own: Digest,
+    },
+    /// State transfer began, towards this checkpoint.
+    TransferBegan(Seq),
+    /// State transfer is done.
+    TransferDone(Seq),
+    /// This replica may vote (again).
+    MayVote,
+    /// The disk has gone back in time: others hold a signature of this replica that its
+    /// log lacks. It stops.
+    RolledBack,
+    /// A replica's next incarnation takes effect.
+    Reborn(ReplicaId, Incarnation),
+    /// An answer of a start query arrived; so many of those needed are there.
+    StartAnswers(usize, usize),
+}
+
+/// Why a replica asks for another view.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Suspicion {
+    /// Nothing was executed while something waited.
+    NothingExecuted,
+    /// Others were served, and one client was not.
+    Unfair,
+    /// The primary orders far more slowly than it could.
+    Slow,
+    /// The new view did not open in time.
+    NewViewLate,
+    /// Enough others ask.
+    Joined,
+    /// An orderly rotation.
+    Rotation,
+    /// The new primary lost what it had to propose in a restart.
+    Restarted,
+}
+
+/// What must be written and what may be sent. See the module's head.
+#[derive(Default)]
+#[must_use = "promises that are not written are lost, and messages that are not sent"]
+pub struct Effects {
+    records: Vec<Record>,
+    free: Vec<Outgoing>,
+    bound: Vec<Outgoing>,
+    saves: Vec<Save>,
+    parts: Vec<(Seq, Path, Part)>,
+    compaction: Option<Compaction>,
+    notices: Vec<Notice>,
+}
+
+/// Proof that everything appended to the log so far is durable. Made by whoever owns
+/// the disk, after a sync that succeeded, and by nobody else.
+#[derive(Debug)]
+pub struct Durable(());
+
+impl Durable {
+    /// To be called after a successful sync of everything appended, and nowhere else.
+    pub fn after_sync() -> Durable {
+        Durable(())
+    }
+}
+
+/// Messages that promise something which is not durable yet.
+#[derive(Default)]
+#[must_use = "these messages wait for a sync"]
+pub struct Unsynced(Vec<Outgoing>);
+
+impl Unsynced {
+    /// The messages, now that what they promise is on disk.
+    pub fn release(self, _: &Durable) -> Vec<Outgoing> {
+        self.0
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Adds messages of later effects, whose records go with the same sync.
+    pub fn merge(&mut self, later: Unsynced) {
+        self.0.extend(later.0);
+    }
+}
+
+/// Effects taken apart, for whoever carries them out.
+pub struct Parts {
+    /// To be appended to the log, in this order, and synced.
+    pub records: Vec<Record>,
+    /// To be sent at once: promises nothing.
+    pub free: Vec<Outgoing>,
+    /// To be sent after the sync.
+    pub bound: Unsynced,
+    /// States to be written in the background.
+    pub saves: Vec<Save>,
+    /// Verified parts of a state that is being fetched, to be kept across a restart.
+    pub parts: Vec<(Seq, Path, Part)>,
+    /// What the log may forget.
+    pub compaction: Option<Compaction>,
+    /// What happened.
+    pub notices: Vec<Notice>,
+}
+
+impl Effects {
+    /// Adds the effects of a later input.
+    pub fn merge(&mut self, later: Effects) {
+        self.records.extend(later.records);
+        self.free.extend(later.free);
+        self.bound.extend(later.bound);
+        self.saves.extend(later.saves);
+        self.parts.extend(later.parts);
+        self.compaction = later.compaction.or(self.compaction.take());
+        self.notices.extend(later.notices);
+    }
+
+    /// Takes the effects apart.
+    pub fn into_parts(self) -> Parts {
+        Parts {
+            records: self.records,
+            free: self.free,
+            bound: Unsynced(self.bound),
+            saves: self.saves,
+            parts: self.parts,
+            compaction: self.compaction,
+            notices: self.notices,
+        }
+    }
+
+    /// What happened, to look at.
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
+    }
+
+    pub(super) fn record(&mut self, record: Record) {
+        self.records.push(record);
+    }
+
+    /// Sends something that may follow from what was just recorded.
+    pub(super) fn send(&mut self, to: To, message: PeerMessage) {
+        self.bound.push(Outgoing::Peer(to, Box::new(message)));
+    }
+
+    /// Sends something that promises nothing: questions, statuses, and what proves
+    /// itself.
+    pub(super) fn send_free(&mut self, to: To, message: PeerMessage) {
+        self.free.push(Outgoing::Peer(to, Box::new(message)));
+    }
+
+    /// Tells a client the outcome of something executed.
+    pub(super) fn reply(&mut self, client: ClientId, message: ToClient) {
+        self.bound.push(Outgoing::Client(client, message));
+    }
+
+    pub(super) fn save(&mut self, seq: Seq, tree: Tree) {
+        self.saves.push(Save { seq, tree });
+    }
+
+    pub(super) fn keep_part(&mut self, seq: Seq, path: Path, part: Part) {
+        self.parts.push((seq, path, part));
+    }
+
+    pub(super) fn compact(&mut self, compaction: Compaction) {
+        self.compaction = Some(compaction);
+    }
+
+    pub(super) fn notice(&mut self, notice: Notice) {
+        self.notices.push(notice);
+    }
+}
+
+/// A record read back from the log and verified again.
+#[derive(Clone, Debug)]
+pub enum Recalled {
+    /// See [`Record::PrePrepare`].
+    PrePrepare(Verified<Signed<PrePrepare>>, Option<Batch>),
+    /// See [`Record::Prepare`].
+    Prepare(Verified<Signed<Prepare>>),
+    /// See [`Record::Prepared`].
+    Prepared(Verified<PreparedCertificate>, Option<Batch>),
+    /// See [`Record::Checkpoint`].
+    Checkpoint(Verified<Signed<Checkpoint>>),
+    /// See [`Record::Stable`].
+    Stable(Verified<CheckpointCertificate>),
+    /// See [`Record::ViewChange`].
+    ViewChange(Verified<Signed<ViewChange>>),
+    /// See [`Record::NewView`].
+    NewView(Verified<Signed<NewView>>, Option<Verified<CommitCertificate>>),
+    /// See [`Record::Evidence`].
+    Evidence(Verified<Evidence>),
+    /// See [`Record::Recovering`].
+    Recovering(Nonce),
+    /// See [`Record::Recovered`].
+    Recovered(Incarnation),
+}
+
+impl Recalled {
+    /// Verifies a record read back from the log: rot that a checksum overlooked ends
+    /// here, and the replica gets only what is proved.
+    pub fn verify<S: crate::crypto::Scheme>(
+        verifier: &crate::message::Verifier<S>,
+        record: Record,
+    ) -> Result<Recalled, Reject> {
+        Ok(match record {
+            Record::PrePrepare(proposal, batch) => {
+                Recalled::PrePrepare(verifier.signed(proposal)?, batch)
+            }
+            Record::Prepare(vote) => Recalled::Prepare(verifier.signed(vote)?),
+            Record::Prepared(certificate, batch) => {
+                Recalled::Prepared(verifier.certificate(certificate)?, batch)
+            }
+            Record::Checkpoint(vote) => Recalled::Checkpoint(verifier.signed(vote)?),
+            Record::Stable(certificate) => Recalled::Stable(verifier.certificate(certificate)?),
+            Record::ViewChange(wish) => Recalled::ViewChange(verifier.signed(wish)?),
+            Record::NewView(opening, shown) => Recalled::NewView(
+                verifier.signed(opening)?,
+                shown.map(|certificate| verifier.certificate(certificate)).transpose()?,
+            ),
+            Record::Evidence(evidence) => Recalled::Evidence(verifier.evidence(evidence)?),
+            Record::Recovering(nonce) => Recalled::Recovering(nonce),
+            Record::Recovered(incarnation) => Recalled::Recovered(incarnation),
+        })
+    }
+}

@@ -1,0 +1,467 @@
+//! The protocol: one replica as a pure state machine.
+//!
+//! [`Replica::handle`] takes an input and the time, and answers with [`Effects`]: what
+//! must be written, and what may be sent then. [`Replica::next_deadline`] says when it
+//! wants to be called though nothing comes. There are no sockets, files, clocks, threads
+//! or randomness here, and no iteration in an order that differs between two runs.
+//!
+//! | file | rules of |
+//! | --- | --- |
+//! | `ordering` | the normal case: proposals, prepares, commits, decisions, execution |
+//! | `checkpoints` | checkpoints, the window, collection, divergence |
+//! | `views` | suspecting a primary, asking for a view, opening and entering one |
+//! | `waits` | how long a backup waits and for what; the slow primary; rotation |
+//! | `catch_up` | status, retransmission, fetching what is missing |
+//! | `transfer` | fetching a state that the log no longer leads to |
+//! | `start` | coming back: from the log, and from a lost disk |
+//! | `clients` | requests and reads of clients |
+//!
+//! The parts that they stand on know nothing of each other: `slot`, `tally`, `promises`,
+//! `pool`, `lives`, `executor`, `effects`.
+
+mod catch_up;
+mod checkpoints;
+mod clients;
+pub mod effects;
+pub mod executor;
+pub mod lives;
+mod ordering;
+pub mod pool;
+pub mod promises;
+pub mod settings;
+mod slot;
+mod start;
+pub mod tally;
+mod transfer;
+mod views;
+mod waits;
+
+pub use effects::{
+    Compaction, Durable, Effects, Input, Notice, Now, Outgoing, Parts, Recalled, Record, Save,
+    Suspicion, To, Unsynced,
+};
+pub use settings::Settings;
+pub use start::{Origin, Recovered, StartError};
+
+use crate::message::{
+    Batch, CheckedPeer, CheckpointCertificate, CommitCertificate, Evidence, Fetch, Genesis,
+    NewView, PreparedCertificate, Reject, Signed, Verified, ViewChange, Voter,
+};
+use crate::types::{Committee, Digest, Instant, Nonce, ReplicaId, Seq, View};
+use catch_up::{Heard, Peer, Wanted};
+use checkpoints::Checkpoints;
+use executor::Executor;
+use pool::Pool;
+use promises::Promises;
+use slot::Slot;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use transfer::Transfer;
+use waits::Waits;
+
+/// Whether this replica may vote, and if not, why.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Standing {
+    /// It has just started and asks the others what they know of it.
+    Starting {
+        /// Of the question.
+        nonce: Nonce,
+        /// Who has answered.
+        answered: BTreeSet<ReplicaId>,
+        /// When it asks again.
+        ask_again: Instant,
+    },
+    /// Its disk was lost; it waits for its next incarnation.
+    Recovering {
+        /// Of the ordered command.
+        nonce: Nonce,
+        /// When it asks again.
+        ask_again: Instant,
+    },
+    /// It takes part.
+    Voting,
+    /// Its disk went back in time. It does nothing more.
+    Halted,
+}
+
+/// In which view the replica is, or which it wants.
+enum Mode {
+    /// It takes part in the view.
+    Active(Active),
+    /// It has asked for the view, and waits for its opening.
+    Changing(Changing),
+}
+
+/// The state of the normal case. There is none in a view change.
+struct Active {
+    slots: BTreeMap<Seq, Slot>,
+    /// The next number to propose, if this replica is the primary.
+    next: Seq,
+    /// Up to here only what the new view chose is acceptable.
+    chosen_up_to: Seq,
+}
+
+struct Changing {
+    /// When this replica gives up on the view; set once a quorum has asked for it.
+    gives_up: Option<Instant>,
+    /// Since when the new primary lacks the body of something it must propose.
+    lacking_since: Option<Instant>,
+}
+
+/// A view as it was opened.
+#[derive(Clone)]
+struct Opening {
+    new_view: Verified<Signed<NewView>>,
+    shown: Option<Verified<CommitCertificate>>,
+}
+
+/// The most records of evidence kept; one convicts, more are a courtesy.
+pub const MOST_EVIDENCE: usize = 64;
+
+/// One replica.
+pub struct Replica {
+    id: ReplicaId,
+    genesis: Arc<Genesis>,
+    committee: Committee,
+    settings: Settings,
+    standing: Standing,
+    promises: Promises,
+    executor: Executor,
+    view: View,
+    mode: Mode,
+    /// Of the view entered last; none for the first view.
+    opening: Option<Opening>,
+    /// For each number above the stable checkpoint, the prepared certificate of the
+    /// highest view this replica ever had.
+    prepared: BTreeMap<Seq, Verified<PreparedCertificate>>,
+    /// Decided entries above the stable checkpoint.
+    decided: BTreeMap<Seq, Verified<CommitCertificate>>,
+    /// The batches of all these, and of the slots.
+    bodies: BTreeMap<Digest, Batch>,
+    checkpoints: Checkpoints,
+    /// Each replica's wish for the highest view, this one's included.
+    wishes: BTreeMap<ReplicaId, Verified<Signed<ViewChange>>>,
+    /// Commit certificates that show a view's opening though a view-change in it is
+    /// void by now, by the replica whose view-change that is.
+    shown: BTreeMap<ReplicaId, Verified<CommitCertificate>>,
+    pool: Pool,
+    waits: Waits,
+    peers: BTreeMap<ReplicaId, Peer>,
+    heard: BTreeMap<ReplicaId, Heard>,
+    wanted: BTreeMap<Digest, Wanted>,
+    transfer: Option<Transfer>,
+    /// Parts of a state that a restart found on disk.
+    kept_parts: Vec<(crate::service::tree::Path, crate::service::tree::Part)>,
+    evidence: Vec<Verified<Evidence>>,
+    status_due: Instant,
+    fill_up_due: Instant,
+    fill_ups_accepted: waits::Allowance,
+    fetching: Option<catch_up::Fetching>,
+    /// No quorum read is answered before this was executed.
+    reads_from: Seq,
+    now: Now,
+    out: Effects,
+}
+
+impl Replica {
+    /// Handles one input. What it rejects has no effect but a notice.
+    pub fn handle(&mut self, now: Now, input: Input) -> Effects {
+        self.now = Now { instant: now.instant.max(self.now.instant), wall: now.wall };
+        if self.standing != Standing::Halted {
+            let (from, outcome) = match input {
+                Input::Peer { from, message } => (Some(from), self.on_peer(from, *message)),
+                Input::Client { from, message } => (None, self.on_client(from, message)),
+                Input::Saved(seq) => {
+                    self.on_saved(seq);
+                    (None, Ok(()))
+                }
+                Input::Tick => {
+                    self.on_tick();
+                    (None, Ok(()))
+                }
+            };
+            if let Err(reject) = outcome {
+                self.out.notice(Notice::Rejected(from, reject));
+            }
+        }
+        std::mem::take(&mut self.out)
+    }
+
+    fn on_peer(&mut self, from: ReplicaId, message: CheckedPeer) -> Result<(), Reject> {
+        if from == self.id || !self.committee.has(from) {
+            return Err(Reject::FromSelf);
+        }
+        match message {
+            CheckedPeer::Relay(request) => self.on_relay(request),
+            CheckedPeer::Recovery(recovery) => self.on_recovery(recovery),
+            CheckedPeer::Propose(proposal, batch, genuine) => {
+                self.on_pre_prepare(proposal, batch, genuine)
+            }
+            CheckedPeer::Prepare(vote) => self.on_prepare(vote),
+            CheckedPeer::Commit(vote) => self.on_commit(vote),
+            CheckedPeer::Checkpoint(vote) => self.on_checkpoint(vote),
+            CheckedPeer::ViewChange(wish) => self.on_view_change(wish),
+            CheckedPeer::NewView(new_view, shown) => self.on_new_view(new_view, shown),
+            CheckedPeer::Stable(certificate) => self.on_stable(from, certificate),
+            CheckedPeer::Status(status) => self.on_status(from, status),
+            CheckedPeer::Fetch(fetch) => self.on_fetch(from, fetch),
+            CheckedPeer::Batch(batch) => self.on_batch(batch),
+            CheckedPeer::Decided(certificate, batch) => self.on_decided(from, certificate, batch),
+            CheckedPeer::Part(seq, path, part) => self.on_part(from, seq, path, part),
+            CheckedPeer::NoState(seq) => self.on_no_state(from, seq),
+            CheckedPeer::StartQuery(nonce) => self.on_start_query(from, nonce),
+            CheckedPeer::StartAnswer(answer) => self.on_start_answer(from, *answer),
+            CheckedPeer::Evidence(evidence) => self.on_evidence(evidence),
+        }
+    }
+
+    fn on_fetch(&mut self, from: ReplicaId, fetch: Fetch) -> Result<(), Reject> {
+        self.charge(from)?;
+        match fetch {
+            Fetch::Batch(digest) => self.on_fetch_batch(from, digest),
+            Fetch::Decided(seq) => self.on_fetch_decided(from, seq),
+            Fetch::NewView(view) => self.on_fetch_new_view(from, view),
+            Fetch::Part(seq, path) => self.on_fetch_part(from, seq, &path),
+            Fetch::Stable(seq) => self.on_fetch_stable(from, seq),
+        }
+    }
+
+    /// Everything that time brings about.
+    fn on_tick(&mut self) {
+        self.tick_start();
+        self.tick_status();
+        self.tick_wanted();
+        self.tick_transfer();
+        self.tick_waits();
+        self.tick_opening();
+        self.propose();
+    }
+
+    /// When this replica wants an [`Input::Tick`], if nothing else comes.
+    pub fn next_deadline(&self) -> Instant {
+        let deadlines = [
+            Some(self.status_due),
+            self.start_deadline(),
+            self.wanted_deadline(),
+            self.transfer_deadline(),
+            self.wait_deadline(),
+            self.opening_deadline(),
+            self.fill_up_deadline(),
+        ];
+        deadlines.into_iter().flatten().min().expect("the status is always due some time")
+    }
+
+    // What others may look at.
+
+    /// This replica's number.
+    pub fn id(&self) -> ReplicaId {
+        self.id
+    }
+
+    /// The view it is in, or asks for.
+    pub fn view(&self) -> View {
+        self.view
+    }
+
+    /// Whether it takes part in its view, or waits for its opening.
+    pub fn is_active(&self) -> bool {
+        matches!(self.mode, Mode::Active(_))
+    }
+
+    /// Whether it may vote, and if not, why.
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// The stable checkpoint.
+    pub fn stable(&self) -> Seq {
+        self.checkpoints.stable
+    }
+
+    /// The last number executed.
+    pub fn executed(&self) -> Seq {
+        self.executor.executed()
+    }
+
+    /// The replicated state, as far as it is executed.
+    pub fn state(&self) -> &crate::service::State {
+        self.executor.state()
+    }
+
+    /// What the protocol itself has agreed on.
+    pub fn agreed(&self) -> &executor::Agreed {
+        self.executor.agreed()
+    }
+
+    /// Who was caught lying, and by what.
+    pub fn evidence(&self) -> &[Verified<Evidence>] {
+        &self.evidence
+    }
+
+    /// The certificate of the stable checkpoint.
+    pub fn stable_certificate(&self) -> Option<&Verified<CheckpointCertificate>> {
+        self.checkpoints.certificate.as_ref()
+    }
+
+    /// How long it waits at present before it suspects the primary.
+    pub fn patience(&self) -> crate::types::Span {
+        self.waits.patience
+    }
+
+    /// Whether it is fetching a state.
+    pub fn is_in_transfer(&self) -> bool {
+        self.transfer.is_some()
+    }
+
+    /// Whether it found its own state to be wrong and has not replaced it yet.
+    pub fn is_diverged(&self) -> bool {
+        self.checkpoints.diverged
+    }
+
+    /// What is held in memory, by the bounds that it must stay under.
+    pub fn held(&self) -> Held {
+        let slots = match &self.mode {
+            Mode::Active(active) => active.slots.len(),
+            Mode::Changing(_) => 0,
+        };
+        Held {
+            slots,
+            prepared: self.prepared.len(),
+            decided: self.decided.len(),
+            bodies: self.bodies.len(),
+            promises: self.promises.held(),
+            wishes: self.wishes.len(),
+            waiting: self.pool.held(),
+            wanted: self.wanted.len(),
+            checkpoints: self.checkpoints.held(),
+            evidence: self.evidence.len(),
+        }
+    }
+
+    // Small things that every file needs.
+
+    /// Whether this replica may sign votes.
+    fn may_vote(&self) -> bool {
+        self.standing == Standing::Voting
+    }
+
+    /// The primary of the current view.
+    fn primary(&self) -> ReplicaId {
+        self.committee.primary(self.view)
+    }
+
+    fn is_primary(&self) -> bool {
+        self.primary() == self.id
+    }
+
+    /// This replica, as it must speak about a number.
+    fn voter_about(&self, seq: Seq) -> Voter {
+        let incarnation = self.executor.lives().incarnation_about(self.id, seq);
+        Voter { replica: self.id, incarnation }
+    }
+
+    /// This replica, as it must speak about views.
+    fn voter_about_views(&self) -> Voter {
+        Voter { replica: self.id, incarnation: self.executor.lives().current(self.id) }
+    }
+
+    /// The end of the window.
+    fn window_end(&self) -> Seq {
+        self.stable().plus(self.genesis.parameters.window)
+    }
+
+    fn require_window(&self, seq: Seq) -> Result<(), Reject> {
+        if seq <= self.stable() {
+            return Err(Reject::BelowWindow);
+        }
+        match seq <= self.window_end() {
+            true => Ok(()),
+            false => Err(Reject::AboveWindow),
+        }
+    }
+
+    fn require_life(&self, voter: Voter, seq: Seq) -> Result<(), Reject> {
+        match self.executor.lives().counts(voter, seq) {
+            true => Ok(()),
+            false => Err(Reject::WrongIncarnation),
+        }
+    }
+
+    /// A vote or proposal counts only in the view this replica takes part in.
+    fn require_active_view(&mut self, view: View) -> Result<(), Reject> {
+        if view < self.view {
+            return Err(Reject::OldView);
+        }
+        if view > self.view {
+            return Err(Reject::FutureView);
+        }
+        match self.mode {
+            Mode::Active(_) => Ok(()),
+            Mode::Changing(_) => Err(Reject::ChangingViews),
+        }
+    }
+
+    fn others(&self) -> impl Iterator<Item = ReplicaId> + use<> {
+        let id = self.id;
+        self.committee.replicas().filter(move |replica| *replica != id)
+    }
+
+    /// Keeps a record of a lie, and shows it to the others once.
+    fn convict(&mut self, evidence: Option<Verified<Evidence>>) {
+        let Some(evidence) = evidence else { return };
+        if self.take_evidence(evidence.clone()) {
+            let message = crate::message::PeerMessage::Evidence(evidence.into_inner());
+            self.out.send(To::Everyone, message);
+        }
+    }
+
+    /// A record that somebody shows. It proves itself.
+    fn on_evidence(&mut self, evidence: Verified<Evidence>) -> Result<(), Reject> {
+        match self.take_evidence(evidence) {
+            true => Ok(()),
+            false => Err(Reject::Duplicate),
+        }
+    }
+
+    /// One record for each liar and kind is enough.
+    fn take_evidence(&mut self, evidence: Verified<Evidence>) -> bool {
+        let same_kind = |one: &Verified<Evidence>| {
+            one.accused() == evidence.accused()
+                && std::mem::discriminant::<Evidence>(one)
+                    == std::mem::discriminant::<Evidence>(&evidence)
+        };
+        if self.evidence.len() >= MOST_EVIDENCE || self.evidence.iter().any(same_kind) {
+            return false;
+        }
+        self.out.record(Record::Evidence(Evidence::clone(&evidence)));
+        self.out.notice(Notice::Evidence(Evidence::clone(&evidence)));
+        self.evidence.push(evidence);
+        true
+    }
+}
+
+/// How much a replica holds, by kind; each has a bound that follows from `n`, the
+/// window, the clients and the configured sizes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Held {
+    /// Numbers of the current view; at most the window.
+    pub slots: usize,
+    /// Prepared certificates; at most the window.
+    pub prepared: usize,
+    /// Decided entries; at most the window.
+    pub decided: usize,
+    /// Batches; at most three for each number of the window.
+    pub bodies: usize,
+    /// Promises remembered.
+    pub promises: usize,
+    /// View-changes; at most one for each replica.
+    pub wishes: usize,
+    /// Requests that wait; at most two windows for each client.
+    pub waiting: usize,
+    /// Batches asked for; at most two for each number of the window.
+    pub wanted: usize,
+    /// Checkpoints of this replica and votes about them.
+    pub checkpoints: usize,
+    /// Records of evidence.
+    pub evidence: usize,
+}

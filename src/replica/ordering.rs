@@ -1,0 +1,450 @@
+//! The normal case (§ Normal case): propose, prepare, commit, decide, execute.
+
+use super::promises::{Kind, Place};
+use super::slot::{Doubtful, Slot};
+use super::tally::Counted;
+use super::{Active, Mode, Notice, Record, Replica, To};
+use crate::message::batch::NULL;
+use crate::message::travel::Genuine;
+use crate::message::{
+    Batch, Commit, CommitCertificate, PeerMessage, PrePrepare, Prepare, Reject, Reply, Signed,
+    ToClient, Verified,
+};
+use crate::service::Tree;
+use crate::types::{ReplicaId, Seq};
+
+impl Replica {
+    // Proposing.
+
+    /// Proposes what waits, while fewer than the pipeline's depth are in flight. No
+    /// timer delays a lone request; under load requests gather until a place is free.
+    pub(super) fn propose(&mut self) {
+        while let Some(seq) = self.place_to_propose() {
+            let items = self.pick_items();
+            if items.is_empty() && !self.is_fill_up_due() {
+                return;
+            }
+            if items.is_empty() {
+                self.fill_up_due = self.now.instant.plus(self.settings.fill_up_interval);
+            }
+            let batch = Batch::new(self.now.wall.max(self.executor.agreed().time), items);
+            self.propose_batch(seq, batch);
+        }
+    }
+
+    /// The next number to propose, if this replica may propose now.
+    fn place_to_propose(&self) -> Option<Seq> {
+        let Mode::Active(active) = &self.mode else { return None };
+        let in_flight = active.next.previous().since(self.executed());
+        let may = self.may_vote()
+            && self.is_primary()
+            && in_flight < self.settings.pipeline
+            && active.next <= self.window_end();
+        may.then_some(active.next)
+    }
+
+    fn pick_items(&mut self) -> Vec<crate::message::Item> {
+        let parameters = &self.genesis.parameters;
+        let most_items = usize::try_from(parameters.batch_items).unwrap_or(usize::MAX);
+        // The time, the length of the list, and the length of the whole.
+        const FRAME: u64 = 64;
+        let most_bytes = parameters.batch_bytes.saturating_sub(FRAME);
+        self.pool.pick(most_items, usize::try_from(most_bytes).unwrap_or(usize::MAX))
+    }
+
+    fn propose_batch(&mut self, seq: Seq, batch: Batch) {
+        let digest = batch.digest();
+        let body = PrePrepare { view: self.view, seq, digest, by: self.voter_about(seq) };
+        let place = Place { kind: Kind::PrePrepare, view: self.view, seq };
+        let proposal = self.promises.sign(place, digest, body);
+        self.out.record(Record::PrePrepare(Signed::clone(&proposal), Some(batch.clone())));
+        let message = PeerMessage::Propose(Signed::clone(&proposal), Some(batch.clone()));
+        self.out.send(To::Everyone, message);
+        self.active_mut().expect("only an active primary proposes").next = seq.next();
+        self.accept(proposal, Some(batch));
+    }
+
+    // Accepting a proposal.
+
+    /// A proposal of the primary (§ Normal case, 3). `genuine` is the verifier's word
+    /// on the requests in the batch.
+    pub(super) fn on_pre_prepare(
+        &mut self,
+        proposal: Verified<Signed<PrePrepare>>,
+        batch: Option<Batch>,
+        genuine: Genuine,
+    ) -> Result<(), Reject> {
+        let PrePrepare { view, seq, digest, by } = proposal.body;
+        if by.replica == self.id {
+            return Err(Reject::FromSelf);
+        }
+        self.hear(|heard| &mut heard.pre_prepare, &proposal);
+        self.require_active_view(view)?;
+        self.require_window(seq)?;
+        self.require_life(by, seq)?;
+        if let Some(accepted) = self.slot(seq).and_then(|slot| slot.proposal.clone()) {
+            return self.on_second_proposal(&accepted, &proposal, batch);
+        }
+        if seq <= self.active().expect("just required").chosen_up_to {
+            return Err(Reject::NotChosen);
+        }
+        self.require_unpromised(&proposal.body)?;
+        let Some(batch) = batch else { return Err(Reject::NotChosen) };
+        if genuine == Genuine::No {
+            return Err(Reject::ForgedRequest);
+        }
+        debug_assert_eq!(batch.digest(), digest, "the verifier compared them");
+        if !self.is_time_supported(&batch, seq) {
+            self.slot_mut(seq).doubtful = Some(Doubtful { proposal, batch: Some(batch) });
+            return Err(Reject::BadTime);
+        }
+        let interval = self.settings.fill_up_interval;
+        if batch.is_fill_up() && !self.fill_ups_accepted.take(self.now.instant, interval) {
+            return Err(Reject::FillUpTooSoon);
+        }
+        self.accept(proposal, Some(batch));
+        Ok(())
+    }
+
+    /// The same again may bring the body; another digest is a lie.
+    fn on_second_proposal(
+        &mut self,
+        accepted: &Verified<Signed<PrePrepare>>,
+        proposal: &Verified<Signed<PrePrepare>>,
+        batch: Option<Batch>,
+    ) -> Result<(), Reject> {
+        if accepted.body.digest != proposal.body.digest {
+            self.convict(proposal.conflict(accepted));
+            return Err(Reject::Conflict);
+        }
+        match batch {
+            Some(batch) if !self.bodies.contains_key(&batch.digest()) => self.on_batch(batch),
+            _ => Err(Reject::Duplicate),
+        }
+    }
+
+    /// This replica may have agreed with another digest before a restart.
+    fn require_unpromised(&self, proposal: &PrePrepare) -> Result<(), Reject> {
+        let place = Place { kind: Kind::Prepare, view: proposal.view, seq: proposal.seq };
+        match self.promises.allows(place, proposal.digest) {
+            true => Ok(()),
+            false => Err(Reject::Conflict),
+        }
+    }
+
+    /// Whether this replica's clock supports the proposed time, or enough others vouch
+    /// for it: the primary, whose proposal counts, and those who prepared.
+    fn is_time_supported(&self, batch: &Batch, seq: Seq) -> bool {
+        if batch.time().distance(self.now.wall) <= self.genesis.parameters.time_tolerance {
+            return true;
+        }
+        let vouching = self.slot(seq).map_or(0, |slot| slot.prepares.number_for(batch.digest()));
+        vouching + 1 >= self.committee.weak_quorum()
+    }
+
+    /// Takes a proposal into its slot, and goes as far as that leads.
+    fn accept(&mut self, proposal: Verified<Signed<PrePrepare>>, batch: Option<Batch>) {
+        let seq = proposal.body.seq;
+        if let Some(batch) = batch {
+            self.waits.note_proposal(&self.pool, &batch, self.now.instant);
+            for item in batch.items() {
+                self.pool.mark_proposed(item);
+            }
+            self.store_body(batch);
+        }
+        let now = self.now.instant;
+        let slot = self.slot_mut(seq);
+        slot.proposal = Some(proposal);
+        slot.doubtful = None;
+        slot.accepted = Some(now);
+        self.advance(seq);
+    }
+
+    // Votes.
+
+    /// A backup agrees (§ Normal case, 4).
+    pub(super) fn on_prepare(&mut self, vote: Verified<Signed<Prepare>>) -> Result<(), Reject> {
+        let Prepare { view, seq, digest, by } = vote.body;
+        if by.replica == self.id {
+            return Err(Reject::FromSelf);
+        }
+        self.hear(|heard| &mut heard.prepare, &vote);
+        self.require_active_view(view)?;
+        self.require_window(seq)?;
+        self.require_life(by, seq)?;
+        if let Counted::Conflicting(earlier) = self.slot_mut(seq).prepares.count(vote.clone())? {
+            self.convict(vote.conflict(&earlier));
+        }
+        self.show_other_proposal(seq, digest, by.replica);
+        self.reconsider(seq);
+        self.advance(seq);
+        Ok(())
+    }
+
+    /// A replica holds a prepared certificate.
+    pub(super) fn on_commit(&mut self, vote: Verified<Signed<Commit>>) -> Result<(), Reject> {
+        let Commit { view, seq, by, .. } = vote.body;
+        if by.replica == self.id {
+            return Err(Reject::FromSelf);
+        }
+        self.hear(|heard| &mut heard.commit, &vote);
+        self.require_active_view(view)?;
+        self.require_window(seq)?;
+        self.require_life(by, seq)?;
+        if let Counted::Conflicting(earlier) = self.slot_mut(seq).commits.count(vote.clone())? {
+            self.convict(vote.conflict(&earlier));
+        }
+        self.advance(seq);
+        Ok(())
+    }
+
+    /// Somebody was told something else than this replica: showing it the proposal
+    /// accepted here puts the primary's two signatures side by side. Once for a slot.
+    fn show_other_proposal(&mut self, seq: Seq, digest: crate::types::Digest, to: ReplicaId) {
+        let Some(slot) = self.slot(seq) else { return };
+        let Some(proposal) = &slot.proposal else { return };
+        if slot.shown || proposal.body.digest == digest {
+            return;
+        }
+        let proposal = proposal.clone();
+        let batch = self.bodies.get(&proposal.body.digest).cloned();
+        if batch.is_some() || proposal.body.digest == NULL {
+            self.slot_mut(seq).shown = true;
+            let message = PeerMessage::Propose(proposal.into_inner(), batch);
+            self.out.send_free(To::Peer(to), message);
+        }
+    }
+
+    /// A doubtful proposal may have found enough to vouch for it.
+    fn reconsider(&mut self, seq: Seq) {
+        let Some(doubtful) = self.slot(seq).and_then(|slot| slot.doubtful.clone()) else {
+            return;
+        };
+        let supported =
+            doubtful.batch.as_ref().is_some_and(|batch| self.is_time_supported(batch, seq));
+        if supported && self.slot(seq).is_some_and(|slot| slot.proposal.is_none()) {
+            self.accept(doubtful.proposal, doubtful.batch);
+        }
+    }
+
+    /// Does for one number whatever can be done now: prepare, commit, decide.
+    pub(super) fn advance(&mut self, seq: Seq) {
+        self.try_prepare(seq);
+        self.try_commit(seq);
+        self.try_decide(seq);
+    }
+
+    /// Does for every number whatever can be done now.
+    pub(super) fn advance_all(&mut self) {
+        let numbers: Vec<Seq> =
+            self.active().map(|active| active.slots.keys().copied().collect()).unwrap_or_default();
+        numbers.into_iter().for_each(|seq| self.advance(seq));
+    }
+
+    /// Agrees with the accepted proposal, once its body is here.
+    fn try_prepare(&mut self, seq: Seq) {
+        if !self.may_vote() || self.is_primary() {
+            return;
+        }
+        let Some(slot) = self.slot(seq) else { return };
+        let Some(digest) = slot.digest() else { return };
+        let place = Place { kind: Kind::Prepare, view: self.view, seq };
+        let voted = slot.prepares.of(self.id).is_some();
+        if voted || !self.has_body(digest) || !self.promises.allows(place, digest) {
+            return;
+        }
+        let body = Prepare { view: self.view, seq, digest, by: self.voter_about(seq) };
+        let vote = self.promises.sign(place, digest, body);
+        self.out.record(Record::Prepare(Signed::clone(&vote)));
+        self.out.send(To::Everyone, PeerMessage::Prepare(Signed::clone(&vote)));
+        self.count_own(|slot| slot.prepares.count(vote).is_ok(), seq);
+    }
+
+    /// Commits to what is prepared: certificate and batch are recorded first.
+    fn try_commit(&mut self, seq: Seq) {
+        if !self.may_vote() {
+            return;
+        }
+        let Some(slot) = self.slot(seq) else { return };
+        let Some(digest) = slot.digest() else { return };
+        let place = Place { kind: Kind::Commit, view: self.view, seq };
+        if slot.commits.of(self.id).is_some()
+            || !slot.is_prepared(self.committee)
+            || !self.has_body(digest)
+            || !self.promises.allows(place, digest)
+        {
+            return;
+        }
+        let certificate = slot.prepared(self.committee).expect("just found to be prepared");
+        let batch = self.bodies.get(&digest).filter(|_| !self.has_recorded_body(seq)).cloned();
+        self.out.record(Record::Prepared(certificate.clone().into_inner(), batch));
+        self.prepared.insert(seq, certificate);
+        let body = Commit { view: self.view, seq, digest, by: self.voter_about(seq) };
+        let vote = self.promises.sign(place, digest, body);
+        self.out.send(To::Everyone, PeerMessage::Commit(Signed::clone(&vote)));
+        self.count_own(|slot| slot.commits.count(vote).is_ok(), seq);
+    }
+
+    /// Whether the log has the batch already, from this replica's own proposal in this
+    /// view. (What a new view chose was proposed without its body.)
+    fn has_recorded_body(&self, seq: Seq) -> bool {
+        self.is_primary() && self.active().is_some_and(|active| seq > active.chosen_up_to)
+    }
+
+    fn count_own(&mut self, count: impl FnOnce(&mut Slot) -> bool, seq: Seq) {
+        let counted = count(self.slot_mut(seq));
+        assert!(counted, "one's own vote is cast once");
+    }
+
+    /// Decides what `Q` have committed to.
+    fn try_decide(&mut self, seq: Seq) {
+        if self.decided.contains_key(&seq) {
+            return;
+        }
+        let certificate =
+            self.slot(seq).and_then(|slot| slot.committed(self.committee, self.view, seq));
+        if let Some(certificate) = certificate {
+            self.decide(certificate);
+        }
+    }
+
+    /// An entry is decided. Its body may have to be fetched before it is executed.
+    pub(super) fn decide(&mut self, certificate: Verified<CommitCertificate>) {
+        let (seq, digest) = (certificate.seq(), certificate.digest());
+        if seq <= self.stable() || self.decided.contains_key(&seq) {
+            return;
+        }
+        self.out.notice(Notice::Decided(seq, digest, certificate.view()));
+        if !self.has_body(digest) {
+            let voters = certificate.voters().map(|voter| voter.replica).collect();
+            self.want(digest, voters);
+        }
+        self.decided.insert(seq, certificate);
+        self.execute_ready();
+    }
+
+    // Executing.
+
+    /// Executes what is decided, in order, as far as it goes without a gap.
+    pub(super) fn execute_ready(&mut self) {
+        let before = self.executed();
+        while self.execute_next() {}
+        if self.executed() > before {
+            self.after_executing();
+        }
+    }
+
+    fn execute_next(&mut self) -> bool {
+        if self.checkpoints.diverged || self.transfer.is_some() {
+            return false;
+        }
+        let seq = self.executed().next();
+        let Some(digest) = self.decided.get(&seq).map(|certificate| certificate.digest()) else {
+            return false;
+        };
+        if !self.has_body(digest) {
+            return false;
+        }
+        let batch = self.bodies.get(&digest).cloned();
+        let executed = self.executor.execute(digest, batch.as_ref());
+        self.out.notice(Notice::Executed(seq, digest));
+        let accepted = self.slot(seq).and_then(|slot| slot.accepted);
+        self.waits.note_executed(accepted, self.now.instant);
+        self.end_waits(seq, &executed);
+        self.answer_clients(executed.answers);
+        for (replica, incarnation) in executed.begun {
+            self.on_new_life(replica, incarnation);
+        }
+        if let Some(tree) = executed.checkpoint {
+            self.on_own_checkpoint(seq, tree);
+        }
+        true
+    }
+
+    fn answer_clients(&mut self, answers: Vec<super::executor::Answer>) {
+        for answer in answers {
+            let reply = Reply {
+                client: answer.client,
+                number: answer.number,
+                view: self.view,
+                seq: answer.seq,
+                operation: answer.operation,
+                outcome: answer.outcome,
+            };
+            self.out.reply(answer.client, ToClient::Reply(reply));
+        }
+    }
+
+    fn after_executing(&mut self) {
+        self.waits.progress(self.now.instant);
+        self.continue_fetching();
+        self.propose();
+    }
+
+    // Bodies.
+
+    /// Whether the batch with this digest is here, or it is null and has none.
+    pub(super) fn has_body(&self, digest: crate::types::Digest) -> bool {
+        digest == NULL || self.bodies.contains_key(&digest)
+    }
+
+    pub(super) fn store_body(&mut self, batch: Batch) {
+        self.wanted.remove(&batch.digest());
+        self.bodies.insert(batch.digest(), batch);
+    }
+
+    /// A batch that was asked for by its digest.
+    pub(super) fn on_batch(&mut self, batch: Batch) -> Result<(), Reject> {
+        let digest = batch.digest();
+        let proposed = self
+            .active()
+            .is_some_and(|active| active.slots.values().any(|slot| slot.digest() == Some(digest)));
+        if !proposed && !self.wanted.contains_key(&digest) {
+            return Err(Reject::Unrequested);
+        }
+        self.store_body(batch);
+        self.advance_all();
+        self.execute_ready();
+        self.try_open();
+        Ok(())
+    }
+
+    // The slots of the current view.
+
+    pub(super) fn active(&self) -> Option<&Active> {
+        match &self.mode {
+            Mode::Active(active) => Some(active),
+            Mode::Changing(_) => None,
+        }
+    }
+
+    pub(super) fn active_mut(&mut self) -> Option<&mut Active> {
+        match &mut self.mode {
+            Mode::Active(active) => Some(active),
+            Mode::Changing(_) => None,
+        }
+    }
+
+    pub(super) fn slot(&self, seq: Seq) -> Option<&Slot> {
+        self.active().and_then(|active| active.slots.get(&seq))
+    }
+
+    /// The slot of a number within the window, in the view this replica takes part in.
+    pub(super) fn slot_mut(&mut self, seq: Seq) -> &mut Slot {
+        let now = self.now.instant;
+        let active = self.active_mut().expect("callers have required an active view");
+        active.slots.entry(seq).or_insert_with(|| Slot::new(now))
+    }
+
+    /// The highest number that this replica has seen proposed or voted about.
+    pub(super) fn highest_seen(&self) -> Seq {
+        let slots = self.active().and_then(|active| active.slots.keys().next_back().copied());
+        let decided = self.decided.keys().next_back().copied();
+        slots.max(decided).unwrap_or_default().max(self.executed())
+    }
+
+    /// The trees of checkpoints are handed on; see `checkpoints`.
+    pub(super) fn snapshot(&self, seq: Seq) -> Option<&Tree> {
+        self.checkpoints.own.get(&seq).map(|own| &own.tree)
+    }
+}

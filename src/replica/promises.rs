@@ -1,0 +1,112 @@
+//! The one door through which this replica signs (§ Stable storage).
+//!
+//! It remembers every place it has signed about and asserts that no second, different
+//! body leaves for the same place. Callers ask first ([`Promises::allows`]); an assert
+//! here is a bug of ours, never a peer's doing.
+
+use crate::crypto::{ClusterId, Signer};
+use crate::message::{Body, Signed, Verified};
+use crate::types::{Digest, Seq, View};
+use crate::wire;
+use std::collections::BTreeMap;
+
+/// The kinds of promises.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Kind {
+    /// A primary's proposal.
+    PrePrepare,
+    /// A backup's agreement.
+    Prepare,
+    /// A commit.
+    Commit,
+    /// A checkpoint; its view is always the first.
+    Checkpoint,
+    /// A wish for a view; its number is always genesis.
+    ViewChange,
+    /// The opening of a view; its number is always genesis.
+    NewView,
+}
+
+/// A place that can be signed about once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Place {
+    /// What is promised.
+    pub kind: Kind,
+    /// In which view.
+    pub view: View,
+    /// About which number.
+    pub seq: Seq,
+}
+
+/// The signer and everything it has signed above the stable checkpoint.
+pub struct Promises {
+    cluster: ClusterId,
+    signer: Box<dyn Signer>,
+    made: BTreeMap<Place, Digest>,
+    /// The highest view asked for: no proposal, prepare or commit is signed below it.
+    asked: View,
+}
+
+impl Promises {
+    pub(super) fn new(cluster: ClusterId, signer: Box<dyn Signer>) -> Promises {
+        Promises { cluster, signer, made: BTreeMap::new(), asked: View::FIRST }
+    }
+
+    /// Whether signing this would keep every promise made.
+    pub(super) fn allows(&self, place: Place, digest: Digest) -> bool {
+        let votes = matches!(place.kind, Kind::PrePrepare | Kind::Prepare | Kind::Commit);
+        let view_is_open = !votes || place.view >= self.asked;
+        view_is_open && self.made.get(&place).is_none_or(|made| *made == digest)
+    }
+
+    /// Whether anything was signed about this place.
+    pub(super) fn made(&self, place: Place) -> Option<Digest> {
+        self.made.get(&place).copied()
+    }
+
+    /// Signs. The digest identifies the body in its place.
+    pub(super) fn sign<T: Body>(
+        &mut self,
+        place: Place,
+        digest: Digest,
+        body: T,
+    ) -> Verified<Signed<T>> {
+        assert!(self.allows(place, digest), "two bodies for {place:?}");
+        self.remember(place, digest);
+        Verified::sign(body, &self.cluster, self.signer.as_ref())
+    }
+
+    /// Signs what is no promise of a place.
+    pub(super) fn sign_freely<T: Body>(&self, body: T) -> Verified<Signed<T>> {
+        Verified::sign(body, &self.cluster, self.signer.as_ref())
+    }
+
+    /// Takes on a promise that the log remembers.
+    pub(super) fn remember(&mut self, place: Place, digest: Digest) {
+        self.made.insert(place, digest);
+        if place.kind == Kind::ViewChange {
+            self.asked = self.asked.max(place.view);
+        }
+    }
+
+    /// Forgets promises that nobody can be held to any more: about numbers at or below
+    /// the stable checkpoint, and about views below the current one.
+    pub(super) fn forget(&mut self, stable: Seq, view: View) {
+        self.made.retain(|place, _| match place.kind {
+            Kind::ViewChange | Kind::NewView => place.view >= view,
+            Kind::PrePrepare | Kind::Prepare | Kind::Commit | Kind::Checkpoint => {
+                place.seq > stable
+            }
+        });
+    }
+
+    /// How many promises are remembered.
+    pub(super) fn held(&self) -> usize {
+        self.made.len()
+    }
+}
+
+/// The digest by which a body without one of its own is told from others.
+pub(super) fn identity<T: Body>(body: &T) -> Digest {
+    Digest::of(&wire::encode(body))
+}

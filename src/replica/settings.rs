@@ -1,0 +1,42 @@
+//! What each node may set for itself. Nothing here needs to be alike on two replicas
+//! for safety; progress wants the time limits to be of one size.
+
+use crate::types::Span;
+
+/// A replica's own settings. Times are the replica's own clock's.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Settings {
+    /// How long a backup waits for a request, or for a new view, before it doubles.
+    pub patience: Span,
+    /// The longest that it waits. Must exceed the slowest view change that the
+    /// deployment can see, state of a laggard's fetched bodies included.
+    pub most_patience: Span,
+    /// How often it tells the others what it has and lacks.
+    pub status_interval: Span,
+    /// How long it waits for something fetched before it asks somebody else.
+    pub fetch_timeout: Span,
+    /// How many numbers the primary keeps in flight.
+    pub pipeline: u64,
+    /// How often the primary proposes a fill-up while numbers must not stand still.
+    pub fill_up_interval: Span,
+    /// How much longer than agreement itself a primary may take to propose a request
+    /// before it counts as slow: so many times the median.
+    pub slow_factor: u64,
+    /// And never less than this.
+    pub slow_floor: Span,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            patience: Span::milliseconds(1_000),
+            most_patience: Span::seconds(60),
+            status_interval: Span::milliseconds(200),
+            fetch_timeout: Span::milliseconds(300),
+            pipeline: 8,
+            fill_up_interval: Span::milliseconds(20),
+            slow_factor: 10,
+            slow_floor: Span::milliseconds(100),
+        }
+    }
+}

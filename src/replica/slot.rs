@@ -1,0 +1,86 @@
+//! One number in the current view: its proposal, and the votes about it.
+//!
+//! How far a slot is follows from what it holds; nothing is stored beside that.
+
+use super::tally::Tally;
+use crate::message::{
+    Batch, Commit, CommitCertificate, PrePrepare, Prepare, PreparedCertificate, Signed, Verified,
+};
+use crate::types::{Committee, Digest, Instant, Seq, View};
+
+/// A proposal whose time this replica's clock does not support; it waits for others to
+/// vouch for it.
+#[derive(Clone, Debug)]
+pub(super) struct Doubtful {
+    pub(super) proposal: Verified<Signed<PrePrepare>>,
+    pub(super) batch: Option<Batch>,
+}
+
+/// One number in the current view.
+#[derive(Clone, Debug)]
+pub(super) struct Slot {
+    /// The proposal accepted.
+    pub(super) proposal: Option<Verified<Signed<PrePrepare>>>,
+    /// A proposal that was not accepted yet.
+    pub(super) doubtful: Option<Doubtful>,
+    pub(super) prepares: Tally<Prepare>,
+    pub(super) commits: Tally<Commit>,
+    /// Since when this replica knows of the number.
+    pub(super) since: Instant,
+    /// When the proposal was accepted.
+    pub(super) accepted: Option<Instant>,
+    /// Whether a liar was shown our proposal already; see `ordering`.
+    pub(super) shown: bool,
+}
+
+impl Slot {
+    pub(super) fn new(since: Instant) -> Slot {
+        Slot {
+            proposal: None,
+            doubtful: None,
+            prepares: Tally::default(),
+            commits: Tally::default(),
+            since,
+            accepted: None,
+            shown: false,
+        }
+    }
+
+    /// The digest proposed and accepted.
+    pub(super) fn digest(&self) -> Option<Digest> {
+        self.proposal.as_ref().map(|proposal| proposal.body.digest)
+    }
+
+    /// Whether a proposal and `Q-1` prepares for it are here.
+    pub(super) fn is_prepared(&self, committee: Committee) -> bool {
+        self.proposal.as_ref().is_some_and(|proposal| {
+            let primary = proposal.body.by.replica;
+            let prepares = self.prepares.matching(proposal.body.digest);
+            prepares.filter(|vote| vote.body.by.replica != primary).count()
+                >= committee.quorum() - 1
+        })
+    }
+
+    /// The certificate of that.
+    pub(super) fn prepared(&self, committee: Committee) -> Option<Verified<PreparedCertificate>> {
+        let proposal = self.proposal.as_ref()?;
+        let matching = self.prepares.matching(proposal.body.digest);
+        PreparedCertificate::new(committee, proposal, matching)
+    }
+
+    /// The certificate of `Q` commits alike, if they are here.
+    pub(super) fn committed(
+        &self,
+        committee: Committee,
+        view: View,
+        seq: Seq,
+    ) -> Option<Verified<CommitCertificate>> {
+        if self.commits.held() < committee.quorum() {
+            return None;
+        }
+        self.commits.digests().find_map(|digest| {
+            let matching = self.commits.matching(digest);
+            CommitCertificate::new(committee, view, seq, digest, matching)
+        })
+    }
+}

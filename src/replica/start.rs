@@ -1,0 +1,551 @@
+//! Coming back (§ Stable storage and recovery): a new replica, one that restarts with
+//! its log, one whose disk was lost or went back in time.
+
+use super::checkpoints::{Checkpoints, Own};
+use super::executor::{Executor, NotAState};
+use super::pool::Pool;
+use super::promises::{Kind, Place, Promises, identity};
+use super::slot::Slot;
+use super::waits::{Allowance, Waits};
+use super::{
+    Active, Changing, Effects, Mode, Notice, Now, Opening, Recalled, Record, Replica, Settings,
+    Standing, To,
+};
+use crate::crypto::Signer;
+use crate::message::genesis::BadGenesis;
+use crate::message::{
+    Batch, CheckedStart, CheckpointCertificate, Genesis, Held, Item, PeerMessage,
+    PreparedCertificate, RecoveryRequest, Reject, Signed, StartAnswer, Verified, Voter,
+};
+use crate::service::tree::{Part, Path};
+use crate::service::{Service, Tree};
+use crate::types::{Digest, Instant, Nonce, ReplicaId, Seq, View};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// What a replica starts from, beside its log.
+pub struct Origin {
+    /// Its number.
+    pub id: ReplicaId,
+    /// Who takes part, and under which rules.
+    pub genesis: Arc<Genesis>,
+    /// Its own settings.
+    pub settings: Settings,
+    /// Its key.
+    pub signer: Box<dyn Signer>,
+    /// What is replicated.
+    pub service: Arc<dyn Service>,
+    /// Drawn at random for this start.
+    pub nonce: Nonce,
+    /// The operator's word that the disk was lost, or went back in time.
+    pub disk_was_lost: bool,
+}
+
+/// What was found on disk.
+#[derive(Default)]
+pub struct Recovered {
+    /// The log, in its order, verified again.
+    pub records: Vec<Recalled>,
+    /// The latest state that was saved, and its number.
+    pub state: Option<(Seq, Tree)>,
+    /// Parts of a state that was being fetched.
+    pub parts: Vec<(Path, Part)>,
+}
+
+/// Why a replica cannot start.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// The genesis is unusable.
+    #[error(transparent)]
+    Genesis(#[from] BadGenesis),
+    /// The replica is not listed.
+    #[error("replica {0} is not listed in the genesis")]
+    NotListed(ReplicaId),
+    /// The saved state is none.
+    #[error("the saved state cannot be used: {0}")]
+    State(#[from] NotAState),
+    /// The saved state is not that of its number.
+    #[error("the saved state is that of number {found}, and is filed under {expected}")]
+    WrongState {
+        /// The number it was saved under.
+        expected: Seq,
+        /// The number it is of.
+        found: Seq,
+    },
+    /// The log promises more than the saved state can answer for.
+    #[error("the log's stable checkpoint is {stable}, and the saved state is only that of {saved}")]
+    StateTooOld {
+        /// The stable checkpoint of the log.
+        stable: Seq,
+        /// The number of the saved state.
+        saved: Seq,
+    },
+}
+
+impl Replica {
+    /// Starts a replica from what was found on disk. What it sends first is in the
+    /// effects.
+    pub fn start(
+        now: Now,
+        origin: Origin,
+        recovered: Recovered,
+    ) -> Result<(Replica, Effects), StartError> {
+        let committee = origin.genesis.check()?;
+        if !committee.has(origin.id) {
+            return Err(StartError::NotListed(origin.id));
+        }
+        let executor = match &recovered.state {
+            None => Executor::genesis(&origin.genesis, committee, origin.service),
+            Some((seq, tree)) => {
+                let executor = Executor::restore(committee, origin.service, tree.clone())?;
+                let found = executor.executed();
+                if found != *seq {
+                    return Err(StartError::WrongState { expected: *seq, found });
+                }
+                executor
+            }
+        };
+        let cluster = origin.genesis.cluster();
+        let mut replica = Replica {
+            id: origin.id,
+            committee,
+            settings: origin.settings,
+            standing: Standing::Starting {
+                nonce: origin.nonce,
+                answered: BTreeSet::from([origin.id]),
+                ask_again: now.instant,
+            },
+            promises: Promises::new(cluster, origin.signer),
+            executor,
+            view: View::FIRST,
+            mode: Mode::Active(Active {
+                slots: BTreeMap::new(),
+                next: Seq::GENESIS.next(),
+                chosen_up_to: Seq::GENESIS,
+            }),
+            opening: None,
+            prepared: BTreeMap::new(),
+            decided: BTreeMap::new(),
+            bodies: BTreeMap::new(),
+            checkpoints: Checkpoints::default(),
+            wishes: BTreeMap::new(),
+            shown: BTreeMap::new(),
+            pool: Pool::default(),
+            waits: Waits::new(&origin.settings, now.instant),
+            peers: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+            transfer: None,
+            kept_parts: recovered.parts,
+            evidence: Vec::new(),
+            status_due: now.instant,
+            fill_up_due: now.instant,
+            fill_ups_accepted: Allowance::default(),
+            fetching: None,
+            reads_from: Seq::GENESIS,
+            now,
+            out: Effects::default(),
+            genesis: origin.genesis,
+        };
+        replica.recall(recovered.records, recovered.state)?;
+        if origin.disk_was_lost {
+            replica.begin_recovery(origin.nonce);
+        }
+        replica.on_tick();
+        let effects = std::mem::take(&mut replica.out);
+        Ok((replica, effects))
+    }
+
+    // Recalling the log.
+
+    /// Takes on every promise that the log remembers, and what they stand on.
+    fn recall(
+        &mut self,
+        records: Vec<Recalled>,
+        state: Option<(Seq, Tree)>,
+    ) -> Result<(), StartError> {
+        for record in records {
+            self.recall_one(record);
+        }
+        let saved = self.executed();
+        let stable = self.stable();
+        if stable > saved {
+            return Err(StartError::StateTooOld { stable, saved });
+        }
+        if let Some((seq, tree)) = state {
+            let digest = tree.digest();
+            self.checkpoints.own.insert(seq, Own { digest, tree, saved: true });
+        }
+        self.forget_settled();
+        self.reads_from = self.highest_promised();
+        self.note_what_is_owed();
+        Ok(())
+    }
+
+    fn recall_one(&mut self, record: Recalled) {
+        match record {
+            Recalled::PrePrepare(proposal, batch) => {
+                let (view, seq, digest) =
+                    (proposal.body.view, proposal.body.seq, proposal.body.digest);
+                self.promises.remember(Place { kind: Kind::PrePrepare, view, seq }, digest);
+                self.recall_body(batch);
+                if let Some(active) = self.active_in(view) {
+                    active.next = active.next.max(seq.next());
+                    let slot = self.slot_mut(seq);
+                    slot.proposal = Some(proposal);
+                }
+            }
+            Recalled::Prepare(vote) => {
+                let (view, seq, digest) = (vote.body.view, vote.body.seq, vote.body.digest);
+                self.promises.remember(Place { kind: Kind::Prepare, view, seq }, digest);
+                if self.active_in(view).is_some() {
+                    // The log may repeat itself after a compaction.
+                    let _ = self.slot_mut(seq).prepares.count(vote);
+                }
+            }
+            Recalled::Prepared(certificate, batch) => self.recall_prepared(certificate, batch),
+            Recalled::Checkpoint(vote) => {
+                let (seq, digest) = (vote.body.seq, vote.body.digest);
+                let place = Place { kind: Kind::Checkpoint, view: View::FIRST, seq };
+                self.promises.remember(place, digest);
+                let _ = self.checkpoints.votes.entry(seq).or_default().count(vote);
+            }
+            Recalled::Stable(certificate) => self.recall_stable(certificate),
+            Recalled::ViewChange(wish) => {
+                let view = wish.body.view;
+                let place = Place { kind: Kind::ViewChange, view, seq: Seq::GENESIS };
+                self.promises.remember(place, identity(&wish.body));
+                if view > self.view {
+                    self.view = view;
+                    self.mode = Mode::Changing(Changing { gives_up: None, lacking_since: None });
+                    self.wishes.insert(self.id, wish);
+                }
+            }
+            Recalled::NewView(new_view, shown) => self.recall_new_view(Opening { new_view, shown }),
+            Recalled::Evidence(evidence) => self.evidence.push(evidence),
+            Recalled::Recovering(nonce) => self.begin_recovery(nonce),
+            Recalled::Recovered(_) => {
+                let (nonce, ask_again) = (self.start_nonce(), self.now.instant);
+                let answered = BTreeSet::from([self.id]);
+                self.standing = Standing::Starting { nonce, answered, ask_again };
+            }
+        }
+    }
+
+    fn start_nonce(&self) -> Nonce {
+        match &self.standing {
+            Standing::Starting { nonce, .. } | Standing::Recovering { nonce, .. } => *nonce,
+            Standing::Voting | Standing::Halted => Nonce::default(),
+        }
+    }
+
+    fn active_in(&mut self, view: View) -> Option<&mut Active> {
+        (self.view == view).then(|| self.active_mut()).flatten()
+    }
+
+    fn recall_body(&mut self, batch: Option<Batch>) {
+        if let Some(batch) = batch {
+            self.bodies.insert(batch.digest(), batch);
+        }
+    }
+
+    /// A prepared certificate in the log is a commit cast.
+    fn recall_prepared(
+        &mut self,
+        certificate: Verified<PreparedCertificate>,
+        batch: Option<Batch>,
+    ) {
+        let (view, seq, digest) = (certificate.view(), certificate.seq(), certificate.digest());
+        self.promises.remember(Place { kind: Kind::Commit, view, seq }, digest);
+        self.recall_body(batch);
+        if self.active_in(view).is_some() {
+            let slot = self.slot_mut(seq);
+            slot.proposal = Some(certificate.verified_proposal());
+            for vote in certificate.verified_prepares() {
+                let _ = slot.prepares.count(vote);
+            }
+        }
+        let is_higher = self.prepared.get(&seq).is_none_or(|one| one.view() < view);
+        if is_higher {
+            self.prepared.insert(seq, certificate);
+        }
+    }
+
+    fn recall_stable(&mut self, certificate: Verified<CheckpointCertificate>) {
+        if certificate.seq() > self.checkpoints.stable {
+            self.checkpoints.stable = certificate.seq();
+            self.checkpoints.certificate = Some(certificate.clone());
+            self.checkpoints.best = Some(certificate);
+        }
+    }
+
+    fn recall_new_view(&mut self, opening: Opening) {
+        let body = &opening.new_view.body;
+        let view = body.view;
+        if body.by.replica == self.id {
+            let place = Place { kind: Kind::NewView, view, seq: Seq::GENESIS };
+            self.promises.remember(place, identity(body));
+            for proposal in &body.pre_prepares {
+                let (seq, digest) = (proposal.body.seq, proposal.body.digest);
+                self.promises.remember(Place { kind: Kind::PrePrepare, view, seq }, digest);
+            }
+        }
+        if view < self.view || (view == self.view && self.is_active()) {
+            return;
+        }
+        let last = body.pre_prepares.last().map_or_else(
+            || opening.new_view.stable().map_or(Seq::GENESIS, |one| one.seq()),
+            |proposal| proposal.body.seq,
+        );
+        let now = self.now.instant;
+        let slots = opening
+            .new_view
+            .proposals()
+            .map(|proposal| {
+                let mut slot = Slot::new(now);
+                let seq = proposal.body.seq;
+                slot.proposal = Some(proposal);
+                slot.accepted = Some(now);
+                (seq, slot)
+            })
+            .collect();
+        self.view = view;
+        self.wishes.remove(&self.id);
+        self.mode = Mode::Active(Active { slots, next: last.next(), chosen_up_to: last });
+        self.opening = Some(opening);
+    }
+
+    /// Drops what the log still has and the stable checkpoint has settled.
+    fn forget_settled(&mut self) {
+        let stable = self.stable();
+        let end = self.window_end();
+        self.prepared.retain(|seq, _| *seq > stable);
+        self.checkpoints.votes.retain(|seq, _| *seq > stable);
+        if let Some(active) = self.active_mut() {
+            active.slots.retain(|seq, _| *seq > stable && *seq <= end);
+            active.next = active.next.max(stable.next());
+        }
+        self.promises.forget(stable, self.view);
+    }
+
+    /// The highest number that this replica's own log speaks of.
+    fn highest_promised(&self) -> Seq {
+        self.highest_seen().max(self.prepared.keys().next_back().copied().unwrap_or_default())
+    }
+
+    // Every start: asking what is known of this replica.
+
+    pub(super) fn start_deadline(&self) -> Option<Instant> {
+        match self.standing {
+            Standing::Starting { ask_again, .. } | Standing::Recovering { ask_again, .. } => {
+                Some(ask_again)
+            }
+            Standing::Voting | Standing::Halted => None,
+        }
+    }
+
+    /// Asks, again and again until enough have answered.
+    pub(super) fn tick_start(&mut self) {
+        let now = self.now.instant;
+        let next = now.plus(self.settings.status_interval);
+        let message = match &mut self.standing {
+            Standing::Starting { nonce, ask_again, .. } if *ask_again <= now => {
+                *ask_again = next;
+                PeerMessage::StartQuery(*nonce)
+            }
+            Standing::Recovering { nonce, ask_again } if *ask_again <= now => {
+                *ask_again = next;
+                let body = RecoveryRequest { replica: self.id, nonce: *nonce };
+                if self.executor.lives().knows(self.id, *nonce) {
+                    return;
+                }
+                PeerMessage::Recovery(self.promises.sign_freely(body).into_inner())
+            }
+            _ => return,
+        };
+        self.out.send(To::Everyone, message);
+    }
+
+    /// A starting replica asks; everybody answers at once, whatever their own standing.
+    pub(super) fn on_start_query(&mut self, from: ReplicaId, nonce: Nonce) -> Result<(), Reject> {
+        self.charge(from)?;
+        let held = self.heard.get(&from).map(|heard| {
+            let mut held = Vec::new();
+            held.extend(heard.pre_prepare.clone().map(|one| Held::PrePrepare(one.into_inner())));
+            held.extend(heard.prepare.clone().map(|one| Held::Prepare(one.into_inner())));
+            held.extend(heard.commit.clone().map(|one| Held::Commit(one.into_inner())));
+            held.extend(heard.checkpoint.clone().map(|one| Held::Checkpoint(one.into_inner())));
+            held.extend(heard.view_change.clone().map(|one| Held::ViewChange(one.into_inner())));
+            held.extend(heard.new_view.clone().map(|one| Held::NewView(one.into_inner())));
+            held
+        });
+        let highest = self.prepared.values().next_back().cloned();
+        let answer = StartAnswer {
+            nonce,
+            view: self.view,
+            highest: highest.map(Verified::into_inner),
+            stable: self.checkpoints.certificate.clone().map(Verified::into_inner),
+            held: held.unwrap_or_default().into(),
+        };
+        self.out.send(To::Peer(from), PeerMessage::StartAnswer(Box::new(answer)));
+        Ok(())
+    }
+
+    /// What another knows of this replica.
+    pub(super) fn on_start_answer(
+        &mut self,
+        from: ReplicaId,
+        answer: CheckedStart,
+    ) -> Result<(), Reject> {
+        match &self.standing {
+            Standing::Starting { nonce, .. } if *nonce == answer.nonce => {}
+            _ => return Err(Reject::WrongNonce),
+        }
+        if self.is_contradicted(&answer) {
+            self.standing = Standing::Halted;
+            self.note(Notice::RolledBack);
+            return Ok(());
+        }
+        let needed = self.committee.quorum();
+        if let Some(certificate) = &answer.highest {
+            self.reads_from = self.reads_from.max(certificate.seq());
+        }
+        let Standing::Starting { answered, .. } = &mut self.standing else { return Ok(()) };
+        answered.insert(from);
+        let have = answered.len();
+        self.note(Notice::StartAnswers(have, needed));
+        if let Some(certificate) = answer.stable {
+            self.reads_from = self.reads_from.max(certificate.seq());
+            self.learn_certificate(certificate);
+        }
+        if have >= needed {
+            self.begin_voting();
+        }
+        Ok(())
+    }
+
+    fn begin_voting(&mut self) {
+        self.standing = Standing::Voting;
+        self.note(Notice::MayVote);
+        self.waits.progress(self.now.instant);
+        self.vote_for_checkpoints();
+        self.advance_all();
+        self.execute_ready();
+        self.want_missing();
+        self.consider_wishes();
+        self.propose();
+    }
+
+    /// Bodies that recalled proposals lack, as the primary's own null or chosen ones.
+    fn want_missing(&mut self) {
+        let Some(active) = self.active() else { return };
+        let lacking: Vec<Digest> = active
+            .slots
+            .values()
+            .filter_map(Slot::digest)
+            .filter(|digest| !self.has_body(*digest))
+            .collect();
+        for digest in lacking {
+            self.want(digest, Vec::new());
+        }
+    }
+
+    // Whether the disk has gone back in time.
+
+    /// Whether the answer holds a signature of this replica that its log lacks.
+    fn is_contradicted(&self, answer: &CheckedStart) -> bool {
+        let in_certificates = answer.stable.as_ref().is_some_and(|certificate| {
+            certificate.checkpoints().iter().any(|member| {
+                let place =
+                    Place { kind: Kind::Checkpoint, view: View::FIRST, seq: certificate.seq() };
+                self.is_forgotten(member.by, place, certificate.digest())
+            })
+        });
+        in_certificates || answer.held.iter().any(|held| self.is_held_forgotten(held))
+    }
+
+    fn is_held_forgotten(&self, held: &Held) -> bool {
+        let about_views = |kind, view| Place { kind, view, seq: Seq::GENESIS };
+        match held {
+            Held::PrePrepare(signed) => {
+                let body = &signed.body;
+                let place = Place { kind: Kind::PrePrepare, view: body.view, seq: body.seq };
+                self.is_forgotten(body.by, place, body.digest)
+            }
+            Held::Prepare(signed) => {
+                let body = &signed.body;
+                let place = Place { kind: Kind::Prepare, view: body.view, seq: body.seq };
+                self.is_forgotten(body.by, place, body.digest)
+            }
+            Held::Commit(signed) => {
+                let body = &signed.body;
+                let place = Place { kind: Kind::Commit, view: body.view, seq: body.seq };
+                self.is_forgotten(body.by, place, body.digest)
+            }
+            Held::Checkpoint(signed) => {
+                let body = &signed.body;
+                let place = Place { kind: Kind::Checkpoint, view: View::FIRST, seq: body.seq };
+                self.is_forgotten(body.by, place, body.digest)
+            }
+            Held::ViewChange(signed) => {
+                let place = about_views(Kind::ViewChange, signed.body.view);
+                self.is_forgotten(signed.body.by, place, identity(&signed.body))
+            }
+            Held::NewView(signed) => {
+                let place = about_views(Kind::NewView, signed.body.view);
+                self.is_forgotten(signed.body.by, place, identity(&signed.body))
+            }
+        }
+    }
+
+    /// Whether this is a promise of this replica in its current life, about what is not
+    /// settled yet, that its log doesn't have.
+    fn is_forgotten(&self, by: Voter, place: Place, digest: Digest) -> bool {
+        let is_own = by.replica == self.id;
+        let current = match place.kind {
+            Kind::ViewChange | Kind::NewView => self.executor.lives().current(self.id),
+            _ => self.executor.lives().incarnation_about(self.id, place.seq),
+        };
+        let unsettled = match place.kind {
+            Kind::ViewChange => place.view > self.view,
+            Kind::NewView => place.view > self.view,
+            _ => place.seq > self.stable(),
+        };
+        is_own
+            && by.incarnation >= current
+            && unsettled
+            && self.promises.made(place) != Some(digest)
+    }
+
+    // A lost disk.
+
+    /// Asks for the next incarnation. Until it has taken effect this replica executes
+    /// and serves catch-up, and neither votes nor answers reads.
+    fn begin_recovery(&mut self, nonce: Nonce) {
+        self.standing = Standing::Recovering { nonce, ask_again: self.now.instant };
+        self.out.record(Record::Recovering(nonce));
+    }
+
+    /// Another replica asks for its next incarnation: an item to be ordered.
+    pub(super) fn on_recovery(
+        &mut self,
+        recovery: Verified<Signed<RecoveryRequest>>,
+    ) -> Result<(), Reject> {
+        let body = recovery.body;
+        if self.is_recovery_known(body.replica, body.nonce) {
+            return Err(Reject::Duplicate);
+        }
+        let item = Item::Recovery(recovery.into_inner());
+        self.take_item(item)
+    }
+
+    /// Once the effect of its own command is stable, a recovering replica votes again.
+    pub(super) fn finish_recovery(&mut self) {
+        let Standing::Recovering { nonce, .. } = self.standing else { return };
+        let effect = self.executor.lives().effect_of(self.id, nonce);
+        let Some(began) = effect.filter(|began| *began <= self.stable()) else { return };
+        self.out.record(Record::Recovered(self.executor.lives().current(self.id)));
+        self.reads_from = self.reads_from.max(began);
+        self.begin_voting();
+    }
+}

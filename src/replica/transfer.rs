@@ -1,0 +1,230 @@
+//! State transfer (§ Stable storage and recovery, catch-up below the log): only the
+//! parts that differ, from several replicas at once, each checked against the certified
+//! digest when it arrives.
+
+use super::checkpoints::Own;
+use super::{Notice, Replica, To};
+use crate::message::{CheckpointCertificate, Fetch, PeerMessage, Reject, Verified};
+use crate::service::tree::{Assembly, Part, Path};
+use crate::types::{ClientId, Instant, ReplicaId, Seq};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How many parts are asked for at a time, of each source.
+const PARTS_EACH: usize = 8;
+
+/// The bytes of one part, about.
+const PART_BYTES: usize = 256 << 10;
+
+/// A transfer under way.
+pub(super) struct Transfer {
+    target: Verified<CheckpointCertificate>,
+    assembly: Assembly,
+    asked: BTreeMap<Path, (ReplicaId, Instant)>,
+    /// Sources that sent a wrong part, or said that they have no such state.
+    useless: BTreeSet<ReplicaId>,
+    /// Sources that let a question time out, and how often.
+    slow: BTreeMap<ReplicaId, u64>,
+}
+
+impl Replica {
+    /// Begins to fetch the state of a certified checkpoint, or turns to a later one.
+    pub(super) fn begin_transfer(&mut self, target: Verified<CheckpointCertificate>) {
+        let assembly = match self.transfer.take() {
+            Some(transfer) if transfer.target.seq() >= target.seq() => {
+                self.transfer = Some(transfer);
+                return;
+            }
+            Some(transfer) => transfer.assembly.retarget(target.digest()),
+            None => Assembly::new(target.digest(), self.executor.state().tree().clone()),
+        };
+        self.note(Notice::TransferBegan(target.seq()));
+        let (asked, useless, slow) = Default::default();
+        self.transfer = Some(Transfer { target, assembly, asked, useless, slow });
+        self.use_kept_parts();
+        self.continue_transfer();
+    }
+
+    /// Parts that a restart found on disk are as good as any, where they fit.
+    fn use_kept_parts(&mut self) {
+        let Some(transfer) = &mut self.transfer else { return };
+        for (path, part) in std::mem::take(&mut self.kept_parts) {
+            // One that doesn't fit this target is fetched like any other.
+            let _ = transfer.assembly.accept(&path, part);
+        }
+    }
+
+    fn continue_transfer(&mut self) {
+        if self.transfer.as_ref().is_some_and(|transfer| transfer.assembly.is_complete()) {
+            self.finish_transfer();
+        } else {
+            self.ask_for_parts();
+        }
+    }
+
+    fn ask_for_parts(&mut self) {
+        let due = self.now.instant.plus(self.settings.fetch_timeout);
+        let others: Vec<ReplicaId> = self.others().collect();
+        let Some(transfer) = &mut self.transfer else { return };
+        if others.iter().all(|one| transfer.useless.contains(one)) {
+            // Everybody may have been slow to get there, or have moved on: anew.
+            transfer.useless.clear();
+        }
+        let mut sources: Vec<ReplicaId> =
+            others.into_iter().filter(|one| !transfer.useless.contains(one)).collect();
+        sources.sort_by_key(|one| (transfer.slow.get(one).copied().unwrap_or(0), *one));
+        let mut load: BTreeMap<ReplicaId, usize> = BTreeMap::new();
+        for (source, _) in transfer.asked.values() {
+            *load.entry(*source).or_default() += 1;
+        }
+        let wanted = transfer.assembly.wanted(PARTS_EACH * sources.len() * 2);
+        let seq = transfer.target.seq();
+        let mut questions = Vec::new();
+        for (path, _) in wanted {
+            if transfer.asked.contains_key(&path) {
+                continue;
+            }
+            let least = sources.iter().min_by_key(|one| load.get(one).copied().unwrap_or(0));
+            let Some(source) = least.copied() else { break };
+            let busy = load.entry(source).or_default();
+            if *busy >= PARTS_EACH {
+                break;
+            }
+            *busy += 1;
+            transfer.asked.insert(path.clone(), (source, due));
+            questions.push((source, PeerMessage::Fetch(Fetch::Part(seq, path))));
+        }
+        for (source, question) in questions {
+            self.out.send_free(To::Peer(source), question);
+        }
+    }
+
+    /// A part of the state. A wrong one costs its sender its place as a source.
+    pub(super) fn on_part(
+        &mut self,
+        from: ReplicaId,
+        seq: Seq,
+        path: Path,
+        part: Part,
+    ) -> Result<(), Reject> {
+        let transfer = self.transfer.as_mut().ok_or(Reject::Unrequested)?;
+        let asked = transfer.asked.get(&path).is_some_and(|(source, _)| *source == from);
+        if transfer.target.seq() != seq || !asked {
+            return Err(Reject::Unrequested);
+        }
+        transfer.asked.remove(&path);
+        if transfer.assembly.accept(&path, part.clone()).is_err() {
+            transfer.useless.insert(from);
+            self.ask_for_parts();
+            return Err(Reject::WrongPart);
+        }
+        self.out.keep_part(seq, path, part);
+        self.continue_transfer();
+        Ok(())
+    }
+
+    /// A source has no such state, or not any more. Once `W` say so, one of them honest,
+    /// a later checkpoint is the better target.
+    pub(super) fn on_no_state(&mut self, from: ReplicaId, seq: Seq) -> Result<(), Reject> {
+        let weak_quorum = self.committee.weak_quorum();
+        let transfer = self.transfer.as_mut().ok_or(Reject::Unrequested)?;
+        if transfer.target.seq() != seq {
+            return Err(Reject::Unrequested);
+        }
+        transfer.useless.insert(from);
+        transfer.asked.retain(|_, (source, _)| *source != from);
+        let is_gone = transfer.useless.len() >= weak_quorum;
+        let best = self.checkpoints.best.clone();
+        match best.filter(|best| is_gone && best.seq() > seq) {
+            Some(best) => self.begin_transfer(best),
+            None => self.ask_for_parts(),
+        }
+        Ok(())
+    }
+
+    pub(super) fn transfer_deadline(&self) -> Option<Instant> {
+        let transfer = self.transfer.as_ref()?;
+        transfer.asked.values().map(|(_, due)| *due).min()
+    }
+
+    pub(super) fn tick_transfer(&mut self) {
+        let now = self.now.instant;
+        let Some(transfer) = &mut self.transfer else { return };
+        let seq = transfer.target.seq();
+        let late: Vec<(Path, ReplicaId)> = transfer
+            .asked
+            .iter()
+            .filter(|(_, (_, due))| *due <= now)
+            .map(|(path, (source, _))| (path.clone(), *source))
+            .collect();
+        for (path, source) in &late {
+            transfer.asked.remove(path);
+            *transfer.slow.entry(*source).or_default() += 1;
+        }
+        let stuck = !late.is_empty() || transfer.asked.is_empty();
+        if stuck {
+            self.ask_for_parts();
+        }
+        if !late.is_empty() {
+            self.out.send_free(To::Everyone, PeerMessage::Fetch(Fetch::Stable(seq)));
+        }
+    }
+
+    /// The state is whole, and is what the certificate says: it takes the place of this
+    /// replica's own.
+    fn finish_transfer(&mut self) {
+        let Some(transfer) = self.transfer.take() else { return };
+        let (seq, digest) = (transfer.target.seq(), transfer.target.digest());
+        let Ok(tree) = transfer.assembly.finish() else { return };
+        assert_eq!(tree.digest(), digest, "a complete assembly is what was asked for");
+        let replaced = self.executor.replace(tree.clone());
+        let Ok(executor) = replaced.map(|executor| {
+            assert_eq!(executor.executed(), seq, "a certified state is that of its number");
+            executor
+        }) else {
+            // More than `f` certified something that is no state: nothing can be done.
+            return;
+        };
+        self.executor = executor;
+        self.checkpoints.diverged = false;
+        self.checkpoints.own.retain(|number, _| *number < seq);
+        self.checkpoints.own.insert(seq, Own { digest, tree: tree.clone(), saved: false });
+        self.out.save(seq, tree);
+        self.note(Notice::TransferDone(seq));
+        self.settle_pool();
+        self.waits.progress(self.now.instant);
+        self.note_what_is_owed();
+        self.execute_ready();
+        self.finish_recovery();
+    }
+
+    /// After a jump over entries: ends the waits for whatever they settled.
+    fn settle_pool(&mut self) {
+        let clients = (0..).map(ClientId).take(self.genesis.clients.len());
+        for client in clients {
+            let state = self.executor.state();
+            self.pool.settle(client, |number| {
+                use crate::service::NumberStatus as Is;
+                match state.status(client, number) {
+                    Is::Open | Is::BeyondWindow => true,
+                    Is::Acknowledged | Is::Executed(_) => false,
+                }
+            });
+        }
+    }
+
+    /// Somebody fetches a part of a state that this replica may have.
+    pub(super) fn on_fetch_part(
+        &mut self,
+        from: ReplicaId,
+        seq: Seq,
+        path: &Path,
+    ) -> Result<(), Reject> {
+        let part = self.snapshot(seq).and_then(|tree| tree.part(path, PART_BYTES));
+        let message = match part {
+            Some(part) => PeerMessage::Part(seq, path.clone(), part),
+            None => PeerMessage::NoState(seq),
+        };
+        self.out.send(To::Peer(from), message);
+        Ok(())
+    }
+}

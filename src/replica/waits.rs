@@ -1,0 +1,359 @@
+//! How long a backup waits and for what (§ View change): for requests, for what was
+//! proposed and is not decided, for numbers that must not stand still. And two reasons
+//! to replace a primary that does answer: it is unfair, or far slower than it could be.
+
+use super::executor::Executed;
+use super::pool::{Owner, Pool};
+use super::{Mode, Replica, Settings, Suspicion};
+use crate::message::batch::ItemKey;
+use crate::message::{Batch, Item, PeerMessage};
+use crate::service::NumberStatus;
+use crate::types::{Instant, Nonce, RequestNumber, Seq, Span};
+use std::collections::VecDeque;
+
+/// Samples kept of how long things take; old ones make place.
+const SAMPLES: usize = 32;
+
+/// Fewer samples than this accuse nobody.
+const LEAST_SAMPLES: usize = 12;
+
+/// The test for a slow primary is loosened at most so far.
+const MOST_LOOSENED: u64 = 1 << 10;
+
+/// After so many samples without complaint a view counts as lasting, and the test for a
+/// slow primary tightens again.
+const LASTING: u64 = 256;
+
+/// How long a backup waits at present, and what it has measured.
+pub(super) struct Waits {
+    /// The wait of now: doubles when views fail, shrinks when requests execute.
+    pub(super) patience: Span,
+    /// When anything was last executed here, or the view entered.
+    last_progress: Instant,
+    /// When the wait last shrank; it does so step by step.
+    shrunk: Instant,
+    /// Whether anything that was waited for has executed since the last view change.
+    served: bool,
+    /// Since when numbers must not stand still, if they must not.
+    owed_since: Option<Instant>,
+    /// From a request's arrival here to its proposal, while the primary had room.
+    ordering: VecDeque<Span>,
+    /// From a proposal's arrival to its execution.
+    agreement: VecDeque<Span>,
+    samples_in_view: u64,
+    loosened: u64,
+    /// Stable checkpoints since this view was entered.
+    pub(super) checkpoints_in_view: u64,
+    entered_at: Seq,
+}
+
+impl Waits {
+    pub(super) fn new(settings: &Settings, now: Instant) -> Waits {
+        Waits {
+            patience: settings.patience,
+            last_progress: now,
+            shrunk: now,
+            served: false,
+            owed_since: None,
+            ordering: VecDeque::new(),
+            agreement: VecDeque::new(),
+            samples_in_view: 0,
+            loosened: 1,
+            checkpoints_in_view: 0,
+            entered_at: Seq::GENESIS,
+        }
+    }
+
+    /// Something was executed.
+    pub(super) fn progress(&mut self, now: Instant) {
+        self.last_progress = now;
+    }
+
+    /// The view is left. If nobody was served in it, the next gets twice the time.
+    pub(super) fn on_view_change(&mut self, settings: &Settings) {
+        if !self.served {
+            self.patience = self.patience.times(2).min(settings.most_patience);
+        }
+        self.served = false;
+    }
+
+    /// A request that was waited for executed: the wait shrinks, one step at a time.
+    fn serve(&mut self, settings: &Settings, now: Instant) {
+        self.served = true;
+        if now.since(self.shrunk) >= self.patience {
+            self.shrunk = now;
+            self.patience = self.patience.halved().max(settings.patience);
+        }
+    }
+
+    /// Measures how long the primary took to propose what this replica knew before.
+    pub(super) fn note_proposal(&mut self, pool: &Pool, batch: &Batch, now: Instant) {
+        for item in batch.items().iter().take(4) {
+            if let Some(since) = pool.known_with_room(item.key()) {
+                push(&mut self.ordering, now.since(since));
+                self.samples_in_view += 1;
+            }
+        }
+        if self.samples_in_view >= LASTING {
+            self.samples_in_view = 0;
+            self.loosened = (self.loosened / 2).max(1);
+        }
+    }
+
+    /// Measures how long agreement took once the proposal was here.
+    pub(super) fn note_executed(&mut self, accepted: Option<Instant>, now: Instant) {
+        if let Some(accepted) = accepted {
+            push(&mut self.agreement, now.since(accepted));
+        }
+    }
+
+    /// Whether the primary takes far longer to propose than agreement takes.
+    fn is_slow(&self, settings: &Settings) -> bool {
+        if self.ordering.len() < LEAST_SAMPLES || self.agreement.len() < LEAST_SAMPLES {
+            return false;
+        }
+        let allowed = median(&self.agreement).times(settings.slow_factor).max(settings.slow_floor);
+        median(&self.ordering) > allowed.times(self.loosened)
+    }
+
+    fn loosen(&mut self) {
+        self.loosened = self.loosened.saturating_mul(2).min(MOST_LOOSENED);
+    }
+}
+
+fn push(samples: &mut VecDeque<Span>, sample: Span) {
+    if samples.len() == SAMPLES {
+        samples.pop_front();
+    }
+    samples.push_back(sample);
+}
+
+fn median(samples: &VecDeque<Span>) -> Span {
+    let mut sorted: Vec<Span> = samples.iter().copied().collect();
+    sorted.sort_unstable();
+    sorted.get(sorted.len() / 2).copied().unwrap_or_default()
+}
+
+/// Permission for something at a bounded rate, with a small reserve.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Allowance {
+    since: Instant,
+}
+
+/// How many fill-ups may come at once after a pause.
+const RESERVE: u64 = 16;
+
+impl Allowance {
+    /// Takes one, if one is there. They come back at twice the rate that an honest
+    /// primary uses them.
+    pub(super) fn take(&mut self, now: Instant, interval: Span) -> bool {
+        let step = interval.halved();
+        let earliest = Instant(now.0.saturating_sub(step.times(RESERVE).0));
+        let next = self.since.max(earliest).plus(step);
+        let granted = next <= now;
+        if granted {
+            self.since = next;
+        }
+        granted
+    }
+}
+
+impl Replica {
+    // What is waited for.
+
+    /// Since when the longest wait lasts: a request that was not executed, a proposal
+    /// that was not decided, or numbers that stand still though they must not.
+    fn longest_wait(&self) -> Option<Instant> {
+        let undecided = self.active().and_then(|active| {
+            let open = active.slots.range(self.executed().next()..);
+            open.filter_map(|(_, slot)| slot.accepted).min()
+        });
+        [self.pool.oldest(), undecided, self.waits.owed_since].into_iter().flatten().min()
+    }
+
+    /// Whether this replica is behind what others have, so that the fault is not the
+    /// primary's: a certificate lies above what it executed, and the log or a
+    /// checkpoint will bring it there. A certificate above a gap that nobody could
+    /// have executed is the primary's fault after all.
+    fn is_behind(&self) -> bool {
+        let ahead = self.peers.values().filter(|peer| peer.executed() > self.executed()).count();
+        let certified = self.decided.keys().next_back().is_some_and(|seq| *seq > self.executed());
+        self.checkpoints.known() > self.executed()
+            || self.transfer.is_some()
+            || (certified && ahead >= self.committee.weak_quorum())
+    }
+
+    /// When the wait for the primary ends.
+    pub(super) fn wait_deadline(&self) -> Option<Instant> {
+        let waits = self.may_vote() && self.is_active() && !self.is_primary() && !self.is_behind();
+        let since = self.longest_wait().filter(|_| waits)?;
+        Some(since.max(self.waits.last_progress).plus(self.waits.patience))
+    }
+
+    pub(super) fn tick_waits(&mut self) {
+        let now = self.now.instant;
+        self.note_what_is_owed();
+        if self.is_behind() {
+            self.waits.last_progress = now;
+        }
+        if !self.may_vote() || !self.is_active() || self.is_primary() {
+            return;
+        }
+        if self.wait_deadline().is_some_and(|due| due <= now) {
+            self.suspect(Suspicion::NothingExecuted);
+        } else if self.is_anybody_passed_over() {
+            self.suspect(Suspicion::Unfair);
+        } else if self.waits.is_slow(&self.settings) {
+            self.waits.loosen();
+            self.suspect(Suspicion::Slow);
+        }
+    }
+
+    /// Whether, its patience over, somebody still waits while others are served again
+    /// and again.
+    fn is_anybody_passed_over(&self) -> bool {
+        let (now, patience) = (self.now.instant, self.waits.patience);
+        !self.is_behind()
+            && self.pool.oldest_of_each().any(|(owner, waiting)| {
+                waiting.since.plus(patience) <= now && self.pool.is_passed_over(owner, waiting)
+            })
+    }
+
+    /// Numbers must go on while executed state owes somebody a checkpoint.
+    pub(super) fn note_what_is_owed(&mut self) {
+        let owed = self.is_anything_owed();
+        let now = self.now.instant;
+        self.waits.owed_since = owed.then(|| self.waits.owed_since.unwrap_or(now));
+    }
+
+    fn is_anything_owed(&self) -> bool {
+        self.executor.lives().is_anything_owed() || self.is_recovery_unsettled()
+    }
+
+    /// A new life needs its beginning to be stable before its replica votes.
+    fn is_recovery_unsettled(&self) -> bool {
+        self.committee
+            .replicas()
+            .any(|replica| self.executor.lives().began(replica) > self.stable())
+    }
+
+    /// When a fill-up may be proposed, if one is wanted.
+    pub(super) fn fill_up_deadline(&self) -> Option<Instant> {
+        let wanted = self.may_vote() && self.is_active() && self.is_primary();
+        (wanted && self.is_anything_owed()).then_some(self.fill_up_due)
+    }
+
+    pub(super) fn is_fill_up_due(&self) -> bool {
+        self.fill_up_deadline().is_some_and(|due| due <= self.now.instant)
+    }
+
+    // What ends waits.
+
+    /// An entry was executed: the waits for what it held end.
+    pub(super) fn end_waits(&mut self, seq: Seq, executed: &Executed) {
+        for key in &executed.items {
+            if self.pool.executed(*key, seq) {
+                self.waits.serve(&self.settings, self.now.instant);
+            }
+            if let ItemKey::Request(client, _) = key {
+                let state = self.executor.state();
+                self.pool.settle(*client, |number| is_open(state.status(*client, number)));
+            }
+        }
+        self.note_what_is_owed();
+    }
+
+    /// Whether an item may still be executed.
+    pub(super) fn is_open(&self, item: &Item) -> bool {
+        match item {
+            Item::Request(request) => {
+                let body = &request.body;
+                let Some(last) = body.last() else { return false };
+                let state = self.executor.state();
+                (body.first.0..=last.0)
+                    .map(RequestNumber)
+                    .any(|number| is_open(state.status(body.client, number)))
+            }
+            Item::Recovery(recovery) => {
+                let body = &recovery.body;
+                !self.is_recovery_known(body.replica, body.nonce)
+            }
+        }
+    }
+
+    pub(super) fn is_recovery_known(&self, replica: crate::types::ReplicaId, nonce: Nonce) -> bool {
+        self.executor.lives().knows(replica, nonce)
+    }
+
+    /// A view begins: every wait starts anew.
+    pub(super) fn start_waits_anew(&mut self, fence: Seq) {
+        let now = self.now.instant;
+        self.pool.start_anew(now, fence.plus(self.settings.pipeline));
+        self.waits.last_progress = now;
+        self.waits.owed_since = None;
+        self.waits.ordering.clear();
+        self.waits.agreement.clear();
+        self.waits.samples_in_view = 0;
+        self.waits.checkpoints_in_view = 0;
+        self.waits.entered_at = fence;
+        self.note_what_is_owed();
+    }
+
+    // Passing requests on.
+
+    /// Sends everything that waits to the new primary.
+    pub(super) fn pass_on_everything(&mut self) {
+        self.pass_on(Instant(u64::MAX));
+    }
+
+    /// Sends each client's longest waiting request to the primary again, if it has
+    /// waited since before `before`.
+    pub(super) fn pass_on(&mut self, before: Instant) {
+        if self.is_primary() || !self.is_active() {
+            return;
+        }
+        let waiting: Vec<Item> = self
+            .pool
+            .oldest_of_each()
+            .filter(|(_, waiting)| waiting.since < before)
+            .map(|(_, waiting)| waiting.item.clone())
+            .collect();
+        for item in waiting {
+            self.pass_on_item(item);
+        }
+    }
+
+    pub(super) fn pass_on_item(&mut self, item: Item) {
+        let message = match item {
+            Item::Request(request) => PeerMessage::Relay(request),
+            Item::Recovery(recovery) => PeerMessage::Recovery(recovery),
+        };
+        self.out.send_free(super::To::Peer(self.primary()), message);
+    }
+
+    // Rotation.
+
+    /// After so many stable checkpoints in one view, an orderly change to the next.
+    pub(super) fn consider_rotation(&mut self) {
+        if self.stable() > self.waits.entered_at {
+            self.waits.checkpoints_in_view += 1;
+        }
+        let every = self.genesis.parameters.rotation;
+        let due = every > 0 && self.waits.checkpoints_in_view >= every;
+        if due && matches!(self.mode, Mode::Active(_)) {
+            self.suspect(Suspicion::Rotation);
+        }
+    }
+
+    /// Whether an owner is a client with something open; for tests and status.
+    pub fn waits_for(&self) -> usize {
+        self.pool.oldest_of_each().filter(|(owner, _)| matches!(owner, Owner::Client(_))).count()
+    }
+}
+
+fn is_open(status: NumberStatus) -> bool {
+    match status {
+        NumberStatus::Open | NumberStatus::BeyondWindow => true,
+        NumberStatus::Acknowledged | NumberStatus::Executed(_) => false,
+    }
+}
