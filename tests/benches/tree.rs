@@ -140,14 +140,19 @@ fn proofs(criterion: &mut Criterion, tree: &Tree) {
 
 /// What a replica fetches that fell behind by some changes, or that has nothing.
 fn transfers(tree: &Tree) {
-    for changed in [0, 100, 10_000, MANY] {
+    tree.digest();
+    let start = Instant::now();
+    let part = tree.part(&Path::root(), 256 << 10).expect("the root is there");
+    println!("the first part: {} bytes in {:?}", part.encoded_bytes(), start.elapsed());
+    for changed in [1, 100, 10_000, MANY] {
         let (mut base, mut target) = (tree.clone(), tree.clone());
         match changed {
             MANY => base = Tree::new(),
-            count => change(&mut target, MANY, count.max(1), 1 << 40),
+            count => change(&mut target, MANY, count, 1 << 40),
         }
+        let wanted = target.digest();
         let start = Instant::now();
-        let mut assembly = Assembly::new(target.digest(), base);
+        let mut assembly = Assembly::new(wanted, base);
         while !assembly.is_complete() {
             for (path, _) in assembly.wanted(64) {
                 let part = target.part(&path, assembly.budget_bytes(&path, 256 << 10));
@@ -164,9 +169,6 @@ fn transfers(tree: &Tree) {
             finished.len(),
         );
     }
-    let start = Instant::now();
-    let part = tree.part(&Path::root(), 256 << 10).expect("the root is there");
-    println!("the first part: {} bytes in {:?}", part.encoded_bytes(), start.elapsed());
 }
 
 fn all(criterion: &mut Criterion) {

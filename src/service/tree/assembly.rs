@@ -158,14 +158,14 @@ impl Assembly {
     /// Takes a part in, if it is what is missing at the path. Else nothing changes.
     pub fn accept(&mut self, path: &Path, part: Part) -> Result<Accepted, PartError> {
         let wanted = self.missing.get(path).ok_or(PartError::Unrequested)?;
-        let pieces = require_pieces(path, &part)?;
+        require_content(path, &part)?;
         let digests = outline::digests(&part.items)?;
         if digests.first() != Some(&wanted.digest) {
             return Err(PartError::WrongDigest);
         }
         let above = wanted.above;
         self.missing.remove(path);
-        self.plant(&pieces, &digests, above);
+        self.plant(path, above, &part, &digests);
         let accepted = Accepted {
             bytes: part.encoded_bytes(),
             entries: part.items.iter().filter(|item| matches!(item, Item::Leaf { .. })).count(),
@@ -181,6 +181,7 @@ impl Assembly {
     }
 
     /// The tree, if it is complete. Shares with the base what was taken from it.
+    #[expect(clippy::result_large_err, reason = "nothing failed: it is handed back to go on with")]
     pub fn finish(self) -> Result<Tree, Assembly> {
         match &self.complete {
             Some(root) => Ok(Tree::with_root(root.clone(), self.target)),
@@ -209,45 +210,55 @@ impl Assembly {
         Progress { parts: self.parts, bytes: self.bytes, missing: self.missing.len() }
     }
 
-    /// Takes in the items of a part that was found to be right. The uppermost lies in a
-    /// slot of the branch that has so much of its path.
-    fn plant(&mut self, pieces: &[(Path, &Item)], digests: &[Digest], above: usize) {
-        // The branches on the way, and how much of the path the one above the first has.
-        let mut parents: Vec<&Path> = Vec::new();
-        // The last subtree that was found at hand as a whole.
-        let mut found: Option<&Path> = None;
-        for ((path, item), digest) in pieces.iter().zip(digests) {
-            if found.is_some_and(|found| found.leads_to(path)) {
-                continue;
+    /// Takes in the items of a part that was found to be right for the path, of which so
+    /// much is that of the branch above.
+    fn plant(&mut self, path: &Path, above: usize, part: &Part, digests: &[Digest]) {
+        // How long the paths of the opened branches are on the way to the item.
+        let mut parents: Vec<usize> = Vec::new();
+        // The same of the last subtree that was at hand as a whole.
+        let mut found: Option<usize> = None;
+        let mut digests = digests.iter();
+        let walked = outline::walk(&part.items, path.clone(), |path, item| {
+            let digest = *digests.next().expect("there is a digest for each item");
+            found = found.filter(|found| path.depth() > *found);
+            if found.is_some() {
+                return Ok::<(), Misshapen>(());
             }
-            while parents.last().is_some_and(|parent| !parent.leads_to(path)) {
+            while parents.last().is_some_and(|parent| path.depth() <= *parent) {
                 parents.pop();
             }
-            let above = parents.last().map_or(above, |parent| parent.depth());
-            self.note(path, above, *digest);
-            match item {
-                Item::Hidden(_) => self.look_for(path.clone(), above, *digest),
-                Item::Neighbour { .. } => unreachable!("such parts were refused"),
-                Item::Leaf { key, changed, value } => {
-                    let entry = Entry { value: value.clone(), changed: *changed };
-                    let leaf = Leaf { key: key[..].into(), entry };
-                    self.place(path.clone(), above, Node::Leaf(Arc::new(leaf)));
-                }
-                Item::Branch { changed, prefix, steps } => match self.take_spare(path, *digest) {
-                    Some(Piece::Whole(node)) => {
-                        found = Some(path);
-                        self.place(path.clone(), above, node);
-                    }
-                    Some(Piece::Head(..)) | None => {
-                        let (changed, prefix, steps) = (*changed, prefix.clone(), *steps);
-                        let slots = vec![Digest::default(); steps.len()];
-                        let head = Head { changed, prefix, steps };
-                        self.open_branch(path.clone(), above, *digest, head, slots);
-                        parents.push(path);
-                    }
-                },
+            let above = parents.last().copied().unwrap_or(above);
+            self.note(path, above, digest);
+            match self.plant_item(path.clone(), above, item, digest) {
+                Planted::Open => parents.push(path.depth()),
+                Planted::Whole => found = Some(path.depth()),
             }
+            Ok(())
+        });
+        walked.expect("the part was walked before");
+    }
+
+    /// Takes in one item; those that are below it come next.
+    fn plant_item(&mut self, path: Path, above: usize, item: &Item, digest: Digest) -> Planted {
+        match item {
+            Item::Hidden(_) => self.look_for(path, above, digest),
+            Item::Neighbour { .. } => unreachable!("such parts were refused"),
+            Item::Leaf { key, changed, value } => {
+                let entry = Entry { value: value.clone(), changed: *changed };
+                let leaf = Leaf { key: key[..].into(), entry };
+                self.place(path, above, Node::Leaf(Arc::new(leaf)));
+            }
+            Item::Branch { changed, prefix, steps } => match self.take_spare(&path, digest) {
+                Some(Piece::Whole(node)) => self.place(path, above, node),
+                Some(Piece::Head(..)) | None => {
+                    let (changed, prefix, steps) = (*changed, prefix.clone(), *steps);
+                    let slots = vec![Digest::default(); steps.len()];
+                    self.open_branch(path, above, digest, Head { changed, prefix, steps }, slots);
+                    return Planted::Open;
+                }
+            },
         }
+        Planted::Whole
     }
 
     /// Puts what is at hand in the slot at the path, or lists it as missing.
@@ -321,7 +332,8 @@ impl Assembly {
         loop {
             let (near, spare) = self.spare.range::<Path, _>(..=path).next_back()?;
             let is_here = near == path;
-            if !is_here && !(near.leads_to(path) && matches!(spare.piece, Piece::Whole(_))) {
+            let is_around = near.leads_to(path) && matches!(spare.piece, Piece::Whole(_));
+            if !is_here && !is_around {
                 return None;
             }
             let near = near.clone();
@@ -347,20 +359,24 @@ impl Assembly {
     }
 }
 
-/// The items with their paths, if they have the shape of a part that has content.
-fn require_pieces<'a>(path: &Path, part: &'a Part) -> Result<Vec<(Path, &'a Item)>, PartError> {
+/// What became of an item.
+enum Planted {
+    /// It is a branch that waits for what is in its slots.
+    Open,
+    /// Nothing that comes below it is needed.
+    Whole,
+}
+
+/// Refuses what has not the shape of a part at the path, or gives digests where nodes
+/// are asked for. Keeps nothing: so far anybody may have made the part.
+fn require_content(path: &Path, part: &Part) -> Result<(), PartError> {
     if let Some(Item::Hidden(_)) = part.items.first() {
         return Err(PartError::Hollow);
     }
-    let mut pieces = Vec::with_capacity(part.items.len());
-    outline::walk(&part.items, path.clone(), |path, item| match item {
+    outline::walk(&part.items, path.clone(), |_, item| match item {
         Item::Neighbour { .. } => Err(PartError::WithoutValue),
-        Item::Hidden(_) | Item::Leaf { .. } | Item::Branch { .. } => {
-            pieces.push((path.clone(), item));
-            Ok(())
-        }
-    })?;
-    Ok(pieces)
+        Item::Hidden(_) | Item::Leaf { .. } | Item::Branch { .. } => Ok(()),
+    })
 }
 
 impl Head {

@@ -6,6 +6,7 @@
 use super::path::{Prefix, Step, Steps, common_nibbles};
 use crate::types::{Digest, Seq};
 use crate::wire::Blob;
+use std::hint::black_box;
 use std::mem;
 use std::sync::{Arc, OnceLock};
 
@@ -286,16 +287,17 @@ impl Branch {
 
     /// The digest. Computes that of every changed node below, children first.
     pub(super) fn settle(&self) -> Digest {
-        let mut open = Vec::new();
-        self.settle_leaves(&mut open);
-        while let Some(&slot) = open.last() {
-            let Node::Branch(branch) = &slot.node else { unreachable!("only branches are opened") };
-            let opened = open.len();
-            branch.settle_leaves(&mut open);
-            if open.len() == opened {
-                slot.digest.get_or_init(|| branch.hash());
-                open.pop();
-            }
+        let mut branches = Vec::new();
+        let mut leaves = Vec::with_capacity(LEAVES_AT_ONCE);
+        self.list_unsettled(&mut branches, &mut leaves);
+        let mut next = 0;
+        while let Some((_, branch)) = branches.get(next) {
+            branch.list_unsettled(&mut branches, &mut leaves);
+            next += 1;
+        }
+        settle_leaves(&mut leaves);
+        for (slot, branch) in branches.iter().rev() {
+            slot.digest.get_or_init(|| branch.hash());
         }
         self.hash()
     }
@@ -314,12 +316,20 @@ impl Branch {
         count
     }
 
-    /// Settles the slots that hold leaves, and lists those that hold unsettled branches.
-    fn settle_leaves<'a>(&'a self, open: &mut Vec<&'a Slot>) {
+    /// Lists the unsettled branches in the slots, and the leaves, which are settled when
+    /// enough are together.
+    fn list_unsettled<'a>(
+        &'a self,
+        branches: &mut Vec<(&'a Slot, &'a Branch)>,
+        leaves: &mut Vec<(&'a Slot, &'a Leaf)>,
+    ) {
         for slot in self.slots.iter().filter(|slot| slot.digest.get().is_none()) {
             match &slot.node {
-                Node::Leaf(leaf) => drop(slot.digest.get_or_init(|| leaf.digest())),
-                Node::Branch(_) => open.push(slot),
+                Node::Branch(branch) => branches.push((slot, branch)),
+                Node::Leaf(leaf) => leaves.push((slot, leaf)),
+            }
+            if leaves.len() == LEAVES_AT_ONCE {
+                settle_leaves(leaves);
             }
         }
     }
@@ -328,6 +338,21 @@ impl Branch {
     fn hash(&self) -> Digest {
         let digests = self.slots.iter().map(Slot::known_digest);
         branch_digest(self.changed, &self.prefix, self.steps, digests)
+    }
+}
+
+/// How many leaves are read before they are hashed.
+const LEAVES_AT_ONCE: usize = 64;
+
+/// Settles slots with leaves in them. The leaves lie all over the memory: it is read for
+/// many of them at a time, as one at a time most of the time would go into waiting.
+fn settle_leaves(leaves: &mut Vec<(&Slot, &Leaf)>) {
+    for (_, leaf) in leaves.iter() {
+        let value = &leaf.entry.value;
+        black_box((leaf.key.first().copied(), value.first().copied(), value.last().copied()));
+    }
+    for (slot, leaf) in leaves.drain(..) {
+        slot.digest.get_or_init(|| leaf.digest());
     }
 }
 
