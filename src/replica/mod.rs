@@ -239,6 +239,9 @@ impl Replica {
 
     /// When this replica wants an [`Input::Tick`], if nothing else comes.
     pub fn next_deadline(&self) -> Instant {
+        if self.standing == Standing::Halted {
+            return Instant(u64::MAX);
+        }
         let deadlines = [
             Some(self.status_due),
             self.start_deadline(),

@@ -33,7 +33,7 @@ impl Replica {
     }
 
     /// The next number to propose, if this replica may propose now.
-    fn place_to_propose(&self) -> Option<Seq> {
+    pub(super) fn place_to_propose(&self) -> Option<Seq> {
         let Mode::Active(active) = &self.mode else { return None };
         let in_flight = active.next.previous().since(self.executed());
         let may = self.may_vote()

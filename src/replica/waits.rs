@@ -239,8 +239,8 @@ impl Replica {
 
     /// When a fill-up may be proposed, if one is wanted.
     pub(super) fn fill_up_deadline(&self) -> Option<Instant> {
-        let wanted = self.may_vote() && self.is_active() && self.is_primary();
-        (wanted && self.is_anything_owed()).then_some(self.fill_up_due)
+        let wanted = self.is_anything_owed() && self.place_to_propose().is_some();
+        wanted.then_some(self.fill_up_due)
     }
 
     pub(super) fn is_fill_up_due(&self) -> bool {

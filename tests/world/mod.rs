@@ -277,7 +277,10 @@ impl World {
     pub fn pass(&mut self, span: Span) {
         let end = self.now.plus(span);
         self.deliver_all();
+        let mut steps = 0;
         loop {
+            steps += 1;
+            assert!(steps < 20_000, "some deadline is due and stays due");
             let next = self.nodes.iter().filter_map(|node| node.replica.as_ref());
             let next = next.map(Replica::next_deadline).min().unwrap_or(end);
             if next > end {
