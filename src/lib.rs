@@ -1,5 +1,44 @@
 //! Quorate: Byzantine fault-tolerant replication.
+//!
+//! `n = 3f + 1` replicas agree on one order of signed requests and execute them, though
+//! up to `f` of them crash, lie, collude, or come back from an old backup. The protocol
+//! is PBFT with signatures; what this crate adds are the corners that the papers leave
+//! open.
+//!
+//! # The map
+//!
+//! | module | its job | must not |
+//! | --- | --- | --- |
+//! | [`types`] | the protocol's numbers, and all quorum arithmetic | know of anything else |
+//! | [`wire`] | the one encoding, bounded and canonical | trust a length |
+//! | [`crypto`] | keys, signatures, the one rule they are judged by | know of messages |
+//! | [`message`] | bodies, certificates, evidence, and their stateless rules | hold state |
+//! | [`service`] | the replicated state: tree, sessions, services | know of the protocol |
+//! | [`replica`] | **the protocol**, as a pure state machine | touch clocks, files, sockets |
+//! | [`client`] | a client's side of it, as pure as the replica | believe one replica |
+//!
+//! Imports point one way: `types`, `wire`, `crypto`, `message`, `replica`; `service` knows
+//! `types` and `wire` only. A test reads the imports and keeps it so.
+//!
+//! # The way of one request
+//!
+//! A client signs a bundle of operations and sends it to the replica it believes
+//! primary. There, as everywhere, bytes become a message only through the
+//! [`message::Verifier`], and the [`replica::Replica`] takes nothing else. It answers
+//! each input with [`replica::Effects`]: records to be written, and messages, most of
+//! them locked up until those records are synced. The primary proposes a batch, backups
+//! prepare, all commit; `Q` commits decide the entry, which is executed on the
+//! [`service::State`] in its turn. Each replica tells the client; the client believes
+//! what `Q` of them tell alike.
+//!
+//! # Reading order
+//!
+//! [`types`] for the words, [`message::bodies`] for what is signed, then
+//! [`replica`], whose files each carry one section of the protocol, and whose head lists
+//! them. `tests/scenarios` shows each rule at work, as a story; `tests/paper` has one
+//! test for each claim.
 
+// client
 pub mod crypto;
 pub mod message;
 pub mod replica;
