@@ -1,5 +1,6 @@
 //! Quorate: Byzantine fault-tolerant replication.
 
+pub mod client;
 pub mod crypto;
 pub mod message;
 pub mod replica;
