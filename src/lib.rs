@@ -38,10 +38,12 @@
 //! them. `tests/scenarios` shows each rule at work, as a story; `tests/paper` has one
 //! test for each claim.
 
-// client
+pub mod byzantine;
+pub mod client;
 pub mod crypto;
 pub mod message;
 pub mod replica;
 pub mod service;
+pub mod sim;
 pub mod types;
 pub mod wire;

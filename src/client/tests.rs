@@ -1,0 +1,1 @@
+//! Stories of a session among honest and lying replicas.

@@ -1,0 +1,91 @@
+//! The simulated world: whole clusters that live through faults and lies, decided by one
+//! seed and replayed from it.
+//!
+//! Every part of the protocol in here is the real one: [`crate::replica::Replica`], the
+//! service, the client's session. What is simulated is what surrounds them: network,
+//! disks, clocks. Each run has two phases. First anything may happen; then everything
+//! heals but the liars, and every client must be answered within a bound and all honest
+//! replicas must agree. The [`checker`] looks after every step.
+
+pub mod checker;
+pub mod disk;
+pub mod history;
+pub mod model;
+pub mod plan;
+pub mod random;
+pub mod world;
+
+pub use checker::{Invariant, Violation};
+
+use crate::types::{Digest, Span};
+use std::collections::BTreeMap;
+
+/// What to run.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Decides everything.
+    pub seed: u64,
+    /// How many replicas, instead of what the seed would choose.
+    pub replicas: Option<u16>,
+    /// How the liars lie, instead of what the seed would choose.
+    pub behaviour: Option<String>,
+    /// The most events.
+    pub steps: Option<u64>,
+    /// Whether to keep a line for every event.
+    pub trace: bool,
+}
+
+/// What was covered: how often each thing happened.
+#[derive(Clone, Default, Debug, PartialEq, Eq)]
+pub struct Coverage(pub BTreeMap<String, u64>);
+
+impl Coverage {
+    /// It happened once more.
+    pub fn count(&mut self, what: &str) {
+        match self.0.get_mut(what) {
+            Some(count) => *count += 1,
+            None => {
+                self.0.insert(what.to_string(), 1);
+            }
+        }
+    }
+
+    /// What happened elsewhere too.
+    pub fn merge(&mut self, other: &Coverage) {
+        for (what, count) in &other.0 {
+            *self.0.entry(what.clone()).or_default() += count;
+        }
+    }
+}
+
+/// What came of a run.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Its seed.
+    pub seed: u64,
+    /// How many events there were.
+    pub steps: u64,
+    /// How many messages were delivered.
+    pub messages: u64,
+    /// How many operations clients had answered.
+    pub requests: u64,
+    /// How much time passed in the world.
+    pub simulated: Span,
+    /// What happened how often.
+    pub coverage: Coverage,
+    /// Of every event: two runs of a seed are the same run.
+    pub digest: Digest,
+    /// What was wrong, if anything was.
+    pub violation: Option<Violation>,
+    /// The last events.
+    pub story: Vec<String>,
+    /// All events, if they were asked for.
+    pub trace: Vec<String>,
+    /// What the seed decided.
+    pub plan: plan::Plan,
+}
+
+/// Runs one world.
+pub fn run(options: &Options) -> Report {
+    world::World::new(options).run(options)
+}
