@@ -34,7 +34,9 @@ pub enum Outcome {
     /// Every operation was executed, in order.
     Done(Vec<Done>),
     /// At least one operation was refused where it was ordered: a limit is not what the
-    /// genesis says, or the session counts wrongly. Its number is given up.
+    /// genesis says, or the session counts wrongly. It had no effect, and its number is
+    /// given up: once the next request is executed, it never will have one, even should
+    /// the limits change.
     Refused {
         /// Why the first of them was.
         reason: Refusal,

@@ -11,7 +11,7 @@ use crate::message::{ClientMessage, Parameters, Reject, Reply, ReplyOutcome, Req
 use crate::service::Refusal;
 use crate::types::{ClientId, Digest, Instant, ReplicaId, RequestNumber, Seq, Span};
 use crate::wire::Blob;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most operations that wait for the window, in operations.
 pub const MOST_WAITING_OPERATIONS: u64 = 4_096;
@@ -100,8 +100,6 @@ struct Sent {
     request: Signed<Request>,
     retry_at: Instant,
     pause: Span,
-    /// Refused for lack of room, so it is to be signed again with more acknowledged.
-    wants_room: bool,
 }
 
 impl Bundle {
@@ -123,6 +121,9 @@ pub(super) struct Requests {
     open: BTreeMap<RequestNumber, Operation>,
     /// Bundles from here on have not been sent.
     unsent_from: RequestNumber,
+    /// Bundles that were refused for lack of room, to be signed again with more
+    /// acknowledged.
+    starved: BTreeSet<RequestNumber>,
     waiting_operations: u64,
     waiting_bytes: u64,
 }
@@ -136,6 +137,7 @@ impl Requests {
             bundles: BTreeMap::new(),
             open: BTreeMap::new(),
             unsent_from: RequestNumber(0),
+            starved: BTreeSet::new(),
             waiting_operations: 0,
             waiting_bytes: 0,
         }
@@ -259,7 +261,7 @@ impl Requests {
             out.send(ToReplica::One(primary), ClientMessage::Request(request.clone()));
             let pause = self.rules.settings.retry;
             let retry_at = now.plus(pause);
-            bundle.sent = Some(Sent { request, retry_at, pause, wants_room: false });
+            bundle.sent = Some(Sent { request, retry_at, pause });
             self.waiting_operations -= count;
             self.waiting_bytes -= bundle.bytes();
             sent_through = Some(RequestNumber(last));
@@ -271,17 +273,19 @@ impl Requests {
     /// What was refused for lack of room is signed again, as soon as more is
     /// acknowledged than when it was signed last.
     fn ask_for_room(&mut self, acknowledged: RequestNumber, out: &mut Out) {
-        for (first, bundle) in self.bundles.range_mut(..=self.unsent_from) {
-            let Some(sent) = &mut bundle.sent else { continue };
-            if !sent.wants_room || sent.request.body.acknowledged >= acknowledged {
-                continue;
+        let Requests { author, bundles, starved, .. } = self;
+        starved.retain(|first| {
+            let Some(bundle) = bundles.get_mut(first) else { return false };
+            let Some(sent) = &mut bundle.sent else { return false };
+            if sent.request.body.acknowledged >= acknowledged {
+                return true;
             }
             let settled = bundle.fates.iter().take_while(|fate| fate.is_some()).count();
-            let first = RequestNumber(first.0 + settled as u64);
-            sent.request = sign(&self.author, first, acknowledged, &bundle.operations[settled..]);
-            sent.wants_room = false;
+            let rest = RequestNumber(first.0 + settled as u64);
+            sent.request = sign(author, rest, acknowledged, &bundle.operations[settled..]);
             out.send(ToReplica::All, ClientMessage::Request(sent.request.clone()));
-        }
+            false
+        });
     }
 
     /// A replica tells the outcome of an operation.
@@ -349,11 +353,9 @@ impl Requests {
         let bundle = self.open.get(&number).expect("the number is open").bundle;
         match refusal {
             Refusal::TooMuchKept { .. } | Refusal::BeyondWindow { .. } => {
+                self.starved.insert(bundle);
                 let bundle = self.bundles.get_mut(&bundle).expect("open, so its bundle is too");
                 bundle.declined = Some(refusal);
-                if let Some(sent) = &mut bundle.sent {
-                    sent.wants_room = true;
-                }
             }
             Refusal::Unlisted => self.decline(bundle, refusal, out),
             Refusal::BundleTooLong { .. }
@@ -444,6 +446,7 @@ impl Requests {
 
     fn forget(&mut self, first: RequestNumber) -> Option<Bundle> {
         let bundle = self.bundles.remove(&first)?;
+        self.starved.remove(&first);
         let last = first.0 + (bundle.operations.len() as u64 - 1);
         for number in (first.0..=last).map(RequestNumber) {
             self.open.remove(&number);

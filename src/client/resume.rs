@@ -18,9 +18,12 @@
 //!
 //! Then it acknowledges `reached + window`, the most that the state takes, and uses the
 //! numbers after that. None of these was believed by anybody; and the earlier life had
-//! signed nothing above, unless it had abandoned a window's worth of operations (then
-//! [`Superseded`](super::Outcome::Superseded) tells). So once the first request of the
-//! new life is executed, nothing of the earlier one will be any more.
+//! signed nothing above, unless it had abandoned a window's worth of operations, or had
+//! itself begun with lost numbers and seen nothing executed. Then two lives may sign
+//! under one number, and the first that is ordered counts: a different operation is
+//! told as [`Superseded`](super::Outcome::Superseded), the same one as done. But for
+//! those numbers, nothing of the earlier life will be executed any more once the first
+//! request of the new one is. A client that can keep its numbers should.
 
 use crate::types::{Committee, ReplicaId, RequestNumber};
 use std::collections::BTreeMap;
@@ -146,12 +149,9 @@ mod tests {
             let committee = Committee::new(size).expect("within the limits");
             let honest = committee.size() - committee.faults();
             // The truth was believed: a quorum told it, of which at most f are liars.
-            let mut know: Vec<bool> = knowing[..honest].to_vec();
-            let least = committee.quorum() - committee.faults();
-            for knows in know.iter_mut().rev() {
-                *knows = true;
-            }
-            know.iter_mut().skip(least).zip(&knowing).for_each(|(knows, draw)| *knows = *draw);
+            let surely = committee.quorum() - committee.faults();
+            let know: Vec<bool> =
+                (0..honest).map(|index| index < surely || knowing[index]).collect();
             let mut resume = Resume::default();
             for index in 0..committee.size() {
                 let replica = ReplicaId(u16::try_from(index).expect("small"));

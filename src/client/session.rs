@@ -170,7 +170,7 @@ impl<S: Scheme> Session<S> {
 
     /// Where a later session of this client may [`Start::Continue`]. Whoever relies on
     /// it has it on disk before what was submitted is sent.
-    pub fn used(&self) -> Start {
+    pub fn to_continue(&self) -> Start {
         let Numbers { used, executed } = self.requests.numbers();
         Start::Continue { used, executed }
     }
@@ -223,6 +223,10 @@ impl<S: Scheme> Session<S> {
     /// Gives up on a bundle: no outcome of it is reported any more, and its numbers are
     /// acknowledged. With the next request that is executed it is certain that the
     /// bundle was executed before, or never will be. False if it is not open.
+    ///
+    /// The state takes no numbers that are more than two windows above what it executed
+    /// last. Whoever abandons so much while nothing is executed starts a new session,
+    /// with [`Start::Lost`].
     pub fn abandon(&mut self, now: Instant, ticket: Ticket) -> bool {
         let is_open = match ticket {
             Ticket::Submitted(first, _) => self.requests.abandon(first),
