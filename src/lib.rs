@@ -39,6 +39,7 @@
 //! test for each claim.
 
 pub mod byzantine;
+pub mod cli;
 pub mod client;
 pub mod crypto;
 pub mod message;

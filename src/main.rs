@@ -1,3 +1,5 @@
-//! The `quorate` binary.
+//! The `quorate` binary. Everything it does is in [`quorate::cli`].
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    quorate::cli::run()
+}

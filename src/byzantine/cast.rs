@@ -4,7 +4,7 @@
 use super::{Behaviour, Liar, Role};
 use crate::message::batch::NULL;
 use crate::message::{
-    Batch, Item, NewView, PeerMessage, PrePrepare, PreparedCertificate, ReplyOutcome, Signed,
+    Batch, Item, NewView, PeerMessage, PrePrepare, PreparedCertificate, ReplyOutcome,
     ToClient, ViewChange,
 };
 use crate::types::{ClientId, Digest, ReplicaId, Seq, Timestamp, View};

@@ -480,11 +480,11 @@ impl World {
             let at = self.now.plus(Span(self.random.between(100, delay)));
             self.plan_at(at, Happening::Saved { id, life, save });
         }
-        if let Some(replica) = &self.node(id).replica {
+        if let Some(replica) = &self.nodes[usize::from(id.0)].replica {
             let wakes_at = replica.next_deadline().max(Instant(self.now.0 + 1));
-            self.checker.look(id, self.nodes[usize::from(id.0)].replica.as_ref().expect("seen"));
-            let node = self.node_mut(id);
-            if wakes_at < node.wakes_at || node.wakes_at <= self.now {
+            self.checker.look(id, replica);
+            let planned = self.node(id).wakes_at;
+            if wakes_at < planned || planned <= self.now {
                 self.node_mut(id).wakes_at = wakes_at;
                 self.plan_at(wakes_at, Happening::Wakes { id });
             }
