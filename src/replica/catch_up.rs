@@ -450,7 +450,7 @@ impl Replica {
             && is_answer
             && self.transfer.is_none()
             && best.seq() > self.executed()
-            && !self.decided.contains_key(&self.executed().next())
+            && !self.can_execute_next()
         {
             self.begin_transfer(best);
             return Ok(());

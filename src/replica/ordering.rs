@@ -334,6 +334,12 @@ impl Replica {
         }
     }
 
+    /// Whether the next entry is decided and its body is here.
+    pub(super) fn can_execute_next(&self) -> bool {
+        let next = self.decided.get(&self.executed().next());
+        next.is_some_and(|certificate| self.has_body(certificate.digest()))
+    }
+
     fn execute_next(&mut self) -> bool {
         if self.checkpoints.diverged || self.transfer.is_some() {
             return false;

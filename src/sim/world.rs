@@ -251,13 +251,14 @@ impl World {
         self.clients.iter().all(|client| client.left == 0 && client.pending.is_empty())
     }
 
-    /// All honest replicas stand at the same place, in the same view, and vote.
+    /// All honest replicas stand at the same place and may vote. One that suspected the
+    /// primary alone may wait in its view change until others join it: it has promised
+    /// not to vote in the old view, and an idle cluster gives nobody a reason to.
     fn is_settled(&self) -> bool {
         let mut honest = self.nodes.iter().filter(|node| node.liar.is_none());
         let place = |node: &Node| {
             let replica = node.replica.as_ref()?;
-            let voting = *replica.standing() == Standing::Voting && replica.is_active();
-            voting.then(|| (replica.view(), replica.executed()))
+            (*replica.standing() == Standing::Voting).then(|| replica.executed())
         };
         let Some(first) = honest.next().and_then(place) else { return false };
         honest.all(|node| place(node) == Some(first))
