@@ -181,7 +181,7 @@ impl Replica {
         }
         self.collect_bodies();
         self.promises.forget(seq, self.view);
-        self.out.compact(Compaction { below: seq, head: self.head() });
+        self.compact_below = Some(seq);
         self.pool.trim();
         self.finish_recovery();
         self.consider_rotation();
@@ -203,6 +203,15 @@ impl Replica {
             decided.values().map(|certificate| certificate.digest()).collect();
         if active {
             self.wanted.retain(|digest, _| needed.contains(digest) || decided.contains(digest));
+        }
+    }
+
+    /// Permits to forget what a checkpoint settled that became stable in this step. The
+    /// head is taken when the step is over, so that it misses nothing of it.
+    pub(super) fn permit_compaction(&mut self) {
+        if let Some(below) = self.compact_below.take() {
+            let head = self.head();
+            self.out.compact(Compaction { below, head });
         }
     }
 

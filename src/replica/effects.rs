@@ -123,8 +123,10 @@ pub struct Save {
     pub tree: Tree,
 }
 
-/// Permission to forget: records about numbers at or below `below` may go, and states
-/// below it, once `head`, which repeats all that is not about a number, is durable.
+/// Permission to forget: of the log as it was *before* the records of the same effects,
+/// what is about numbers at or below `below`, or about none, may go, and so may states
+/// below it, once `head` is durable, which repeats all that is not about a number. The
+/// records of the same effects follow after it, and none of them is lost.
 #[derive(Clone, Debug)]
 pub struct Compaction {
     /// The stable checkpoint.
@@ -243,6 +245,8 @@ impl Unsynced {
 
 /// Effects taken apart, for whoever carries them out.
 pub struct Parts {
+    /// What the log may forget, before the records are appended.
+    pub compaction: Option<Compaction>,
     /// To be appended to the log, in this order, and synced.
     pub records: Vec<Record>,
     /// To be sent at once: promises nothing.
@@ -253,8 +257,6 @@ pub struct Parts {
     pub saves: Vec<Save>,
     /// Verified parts of a state that is being fetched, to be kept across a restart.
     pub parts: Vec<(Seq, Path, Part)>,
-    /// What the log may forget.
-    pub compaction: Option<Compaction>,
     /// What happened.
     pub notices: Vec<Notice>,
 }

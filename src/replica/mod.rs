@@ -160,6 +160,8 @@ pub struct Replica {
     /// No quorum read is answered before this was executed.
     reads_from: Seq,
     now: Now,
+    /// A checkpoint that became stable in this step.
+    compact_below: Option<Seq>,
     out: Effects,
 }
 
@@ -184,6 +186,7 @@ impl Replica {
                 self.out.notice(Notice::Rejected(from, reject));
             }
         }
+        self.permit_compaction();
         std::mem::take(&mut self.out)
     }
 

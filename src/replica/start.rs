@@ -144,6 +144,7 @@ impl Replica {
             fetching: None,
             reads_from: Seq::GENESIS,
             now,
+            compact_below: None,
             out: Effects::default(),
             genesis: origin.genesis,
         };
@@ -152,6 +153,7 @@ impl Replica {
             replica.begin_recovery(origin.nonce);
         }
         replica.on_tick();
+        replica.permit_compaction();
         let effects = std::mem::take(&mut replica.out);
         Ok((replica, effects))
     }

@@ -463,10 +463,10 @@ impl World {
             self.note(id, notice);
         }
         let node = self.node_mut(id);
-        node.disk.append(parts.records);
         if let Some(compaction) = parts.compaction {
             node.disk.compact(compaction);
         }
+        node.disk.append(parts.records);
         node.disk.parts.extend(parts.parts.into_iter().map(|(_, path, part)| (path, part)));
         let (needs, life, slow) = (node.disk.log.len(), node.life, node.slow_disk);
         if !parts.bound.is_empty() {

@@ -191,7 +191,6 @@ impl World {
         let parts = effects.into_parts();
         let node = self.node_mut(id);
         node.notices.extend(parts.notices);
-        node.disk.log.extend(parts.records);
         if let Some(compaction) = parts.compaction {
             let below = compaction.below;
             let mut log = compaction.head;
@@ -205,6 +204,7 @@ impl World {
             node.disk.states = node.disk.states.split_off(&below);
             node.disk.parts.clear();
         }
+        node.disk.log.extend(parts.records);
         node.disk.parts.extend(parts.parts.into_iter().map(|(_, path, part)| (path, part)));
         let bound = parts.bound.release(&Durable::after_sync());
         for outgoing in parts.free.into_iter().chain(bound) {
