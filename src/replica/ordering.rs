@@ -158,6 +158,8 @@ impl Replica {
         slot.doubtful = None;
         slot.accepted = Some(now);
         self.advance(seq);
+        // The entry may have been decided before its body was here.
+        self.execute_ready();
     }
 
     // Votes.
