@@ -122,8 +122,10 @@ impl Checker {
     }
 
     /// A replica was started again: what it had executed since its last saved state it
-    /// will execute again.
+    /// will execute again, and a view that it entered without a sync it enters again.
+    /// What it *sent* before binds it all the same; see [`Checker::sends`].
     pub fn restarted(&mut self, id: ReplicaId, executed: Seq) {
+        self.views.remove(&id);
         self.executed.insert(id, executed);
     }
 
