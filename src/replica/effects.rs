@@ -124,7 +124,8 @@ pub struct Save {
 }
 
 /// Permission to forget: records about numbers at or below `below` may go, and states
-/// below it, once `head`, which repeats all that is not about a number, is durable.
+/// below it, once `head`, which repeats all that is not about a number, is durable. It
+/// covers the records of the same effects, and none of later ones.
 #[derive(Clone, Debug)]
 pub struct Compaction {
     /// The stable checkpoint.
@@ -262,7 +263,7 @@ pub struct Parts {
 impl Effects {
     /// Adds the effects of a later input.
     pub fn merge(&mut self, later: Effects) {
-        self.records.extend(later.records);
+        later.records.into_iter().for_each(|record| self.record(record));
         self.free.extend(later.free);
         self.bound.extend(later.bound);
         self.saves.extend(later.saves);
@@ -289,7 +290,14 @@ impl Effects {
         &self.notices
     }
 
+    /// Appends to the log. What a compaction decided on earlier would drop is added to
+    /// what it repeats: its head speaks for everything in the same effects.
     pub(super) fn record(&mut self, record: Record) {
+        if let Some(compaction) = &mut self.compaction
+            && record.seq().is_none()
+        {
+            compaction.head.push(record.clone());
+        }
         self.records.push(record);
     }
 
