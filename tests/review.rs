@@ -34,6 +34,44 @@ fn a_view_asked_for_at_a_checkpoint_is_still_asked_for_after_a_restart() {
     assert_eq!(*world.replica(1).standing(), Standing::Voting);
 }
 
+/// A wish that its author's new life makes void is no wish any more, but it binds its
+/// author all the same.
+#[test]
+fn a_new_life_does_not_lead_back_into_a_view_that_was_left() {
+    let mut world = World::new(4);
+    order(&mut world, 1..=2);
+    isolate(&mut world, R3);
+    let request = world.request(1, 1, 0, &[&put("b", "b")]);
+    world.submit(&request, R3);
+    world.pass(Span::seconds(2));
+    assert_eq!(world.replica(3).view(), View(1));
+
+    world.filters.clear();
+    lose(&mut world, |flight| {
+        let helps = matches!(
+            flight.message,
+            PeerMessage::Decided(..) | PeerMessage::Status(_) | PeerMessage::Checkpoint(_)
+        );
+        let asks = matches!(flight.message, PeerMessage::Fetch(_) | PeerMessage::Status(_));
+        (flight.to == R3 && !helps) || (flight.from == R3 && !asks)
+    });
+    late_command(&mut world, R3, Nonce(99));
+    // The others keep their logs until it has executed what they have.
+    for _ in 0..2 {
+        [R0, R1, R2].into_iter().for_each(|id| world.node_mut(id).holds_saves = true);
+        world.pass(Span::milliseconds(1_400));
+        [R0, R1, R2].into_iter().for_each(|id| world.release_saves(id));
+        world.deliver_all();
+    }
+    assert!(world.replica(3).stable() >= Seq(40));
+    assert!(!world.replica(3).is_active());
+
+    world.crash(R3);
+    world.start(R3, false);
+    assert_eq!(world.replica(3).view(), View(1));
+    assert!(!world.replica(3).is_active(), "it would vote in a view that it has left");
+}
+
 // What the stories are told with.
 
 fn put(key: &str, value: &str) -> Vec<u8> {
