@@ -72,6 +72,29 @@ fn a_new_life_does_not_lead_back_into_a_view_that_was_left() {
     assert!(!world.replica(3).is_active(), "it would vote in a view that it has left");
 }
 
+/// The second restart finds what the first one wrote.
+#[test]
+fn a_recovered_replica_votes_after_every_restart() {
+    let mut world = World::new(4);
+    order(&mut world, 1..=3);
+    lose_disk(&mut world, R3);
+    world.pass(Span::seconds(10));
+    assert_eq!(*world.replica(3).standing(), Standing::Voting);
+    let mut nonces = Vec::new();
+    for _ in 0..3 {
+        world.crash(R3);
+        world.start(R3, false);
+        nonces.extend(world.network.iter().find_map(|flight| match flight.message {
+            PeerMessage::StartQuery(nonce) if flight.from == R3 => Some(nonce),
+            _ => None,
+        }));
+        world.deliver_all();
+        assert_eq!(*world.replica(3).standing(), Standing::Voting);
+    }
+    nonces.dedup();
+    assert_eq!(nonces.len(), 3, "every start asks under a nonce of its own");
+}
+
 // What the stories are told with.
 
 fn put(key: &str, value: &str) -> Vec<u8> {
