@@ -237,13 +237,16 @@ impl Replica {
     }
 
     /// A replica's new life begins: what it said about views in an older one is void
-    /// from here on (§ Stable storage and recovery).
+    /// from here on (§ Stable storage and recovery). Its own last wish this replica
+    /// keeps: nobody else is bound by it, but it is, and its log must go on saying so.
     pub(super) fn on_new_life(&mut self, replica: ReplicaId, incarnation: Incarnation) {
         self.out.notice(Notice::Reborn(replica, incarnation));
         self.keep_proof_of_view(replica);
         let began = self.executor.lives().began(replica);
-        self.wishes
-            .retain(|sender, wish| *sender != replica || wish.body.by.incarnation >= incarnation);
+        let own = self.id;
+        self.wishes.retain(|sender, wish| {
+            *sender == own || *sender != replica || wish.body.by.incarnation >= incarnation
+        });
         let counts = |voter: crate::message::Voter, seq: Seq| {
             voter.replica != replica || seq <= began || voter.incarnation == incarnation
         };

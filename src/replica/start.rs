@@ -166,8 +166,9 @@ impl Replica {
         records: Vec<Recalled>,
         state: Option<(Seq, Tree)>,
     ) -> Result<(), StartError> {
+        let starting = self.standing.clone();
         for record in records {
-            self.recall_one(record);
+            self.recall_one(record, starting.clone());
         }
         let saved = self.executed();
         let stable = self.stable();
@@ -184,7 +185,8 @@ impl Replica {
         Ok(())
     }
 
-    fn recall_one(&mut self, record: Recalled) {
+    /// One record. `starting` is how this start began, before anything was recalled.
+    fn recall_one(&mut self, record: Recalled, starting: Standing) {
         match record {
             Recalled::PrePrepare(proposal, batch) => {
                 let (view, seq, digest) =
@@ -225,19 +227,10 @@ impl Replica {
             }
             Recalled::NewView(new_view, shown) => self.recall_new_view(Opening { new_view, shown }),
             Recalled::Evidence(evidence) => self.evidence.push(evidence),
-            Recalled::Recovering(nonce) => self.begin_recovery(nonce),
-            Recalled::Recovered(_) => {
-                let (nonce, ask_again) = (self.start_nonce(), self.now.instant);
-                let answered = BTreeSet::from([self.id]);
-                self.standing = Standing::Starting { nonce, answered, ask_again };
+            Recalled::Recovering(nonce) => {
+                self.standing = Standing::Recovering { nonce, ask_again: self.now.instant };
             }
-        }
-    }
-
-    fn start_nonce(&self) -> Nonce {
-        match &self.standing {
-            Standing::Starting { nonce, .. } | Standing::Recovering { nonce, .. } => *nonce,
-            Standing::Voting | Standing::Halted => Nonce::default(),
+            Recalled::Recovered(_) => self.standing = starting,
         }
     }
 

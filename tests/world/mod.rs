@@ -51,6 +51,8 @@ pub struct Node {
     /// States are written, but not said to be, while this is set.
     pub holds_saves: bool,
     pub held_saves: Vec<Save>,
+    /// What the log may forget stays in it while this is set.
+    pub keeps_whole_log: bool,
     starts: u64,
 }
 
@@ -115,6 +117,7 @@ impl World {
                 wall_offset: 0,
                 holds_saves: false,
                 held_saves: Vec::new(),
+                keeps_whole_log: false,
                 starts: 0,
             });
         }
@@ -191,7 +194,7 @@ impl World {
         let parts = effects.into_parts();
         let node = self.node_mut(id);
         node.notices.extend(parts.notices);
-        if let Some(compaction) = parts.compaction {
+        if let Some(compaction) = parts.compaction.filter(|_| !node.keeps_whole_log) {
             let below = compaction.below;
             let mut log = compaction.head;
             log.extend(

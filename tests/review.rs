@@ -1,0 +1,140 @@
+//! Stories of promises: what a replica has signed binds it across restarts, compactions
+//! and lives, and nothing else does.
+
+mod world;
+
+use quorate::message::{PeerMessage, RecoveryRequest, Signed, ViewChange, Voter};
+use quorate::replica::{Record, Standing};
+use quorate::service::kv::KvOperation;
+use quorate::types::{Incarnation, Nonce, ReplicaId, Seq, Span, View};
+use quorate::wire::{Blob, List};
+use world::{Disk, Flight, World, parameters, replica_key};
+
+const R0: ReplicaId = ReplicaId(0);
+const R1: ReplicaId = ReplicaId(1);
+const R2: ReplicaId = ReplicaId(2);
+const R3: ReplicaId = ReplicaId(3);
+
+/// A replica asks for a view within the very input that makes a checkpoint stable: the
+/// log is compacted and the wish recorded at once, and neither may cost the other.
+#[test]
+fn a_view_asked_for_at_a_checkpoint_is_still_asked_for_after_a_restart() {
+    let rotating = quorate::message::Parameters { rotation: 1, ..parameters() };
+    let mut world = World::with(4, rotating, Default::default());
+    lose(&mut world, |flight| matches!(flight.message, PeerMessage::ViewChange(_)));
+    order(&mut world, 1..=8);
+    assert_eq!(world.views(), [View(1); 4]);
+    assert!(!world.replica(1).is_active());
+
+    world.crash(R1);
+    world.start(R1, false);
+    assert_eq!(world.replica(1).view(), View(1));
+    assert!(!world.replica(1).is_active(), "it would vote in a view that it has left");
+    world.deliver_all();
+    assert_eq!(*world.replica(1).standing(), Standing::Voting);
+}
+
+/// A wish that its author's new life makes void is no wish any more, but it binds its
+/// author all the same.
+#[test]
+fn a_new_life_does_not_lead_back_into_a_view_that_was_left() {
+    let mut world = World::new(4);
+    order(&mut world, 1..=2);
+    isolate(&mut world, R3);
+    let request = world.request(1, 1, 0, &[&put("b", "b")]);
+    world.submit(&request, R3);
+    world.pass(Span::seconds(2));
+    assert_eq!(world.replica(3).view(), View(1));
+
+    world.filters.clear();
+    lose(&mut world, |flight| {
+        let helps = matches!(
+            flight.message,
+            PeerMessage::Decided(..) | PeerMessage::Status(_) | PeerMessage::Checkpoint(_)
+        );
+        let asks = matches!(flight.message, PeerMessage::Fetch(_) | PeerMessage::Status(_));
+        (flight.to == R3 && !helps) || (flight.from == R3 && !asks)
+    });
+    late_command(&mut world, R3, Nonce(99));
+    // The others keep their logs until it has executed what they have.
+    for _ in 0..2 {
+        [R0, R1, R2].into_iter().for_each(|id| world.node_mut(id).holds_saves = true);
+        world.pass(Span::milliseconds(1_400));
+        [R0, R1, R2].into_iter().for_each(|id| world.release_saves(id));
+        world.deliver_all();
+    }
+    assert!(world.replica(3).stable() >= Seq(40));
+    assert!(!world.replica(3).is_active());
+
+    world.crash(R3);
+    world.start(R3, false);
+    assert_eq!(world.replica(3).view(), View(1));
+    assert!(!world.replica(3).is_active(), "it would vote in a view that it has left");
+}
+
+/// The second restart finds what the first one wrote.
+#[test]
+fn a_recovered_replica_votes_after_every_restart() {
+    let mut world = World::new(4);
+    order(&mut world, 1..=3);
+    lose_disk(&mut world, R3);
+    world.pass(Span::seconds(10));
+    assert_eq!(*world.replica(3).standing(), Standing::Voting);
+    let mut nonces = Vec::new();
+    for _ in 0..3 {
+        world.crash(R3);
+        world.start(R3, false);
+        nonces.extend(world.network.iter().find_map(|flight| match flight.message {
+            PeerMessage::StartQuery(nonce) if flight.from == R3 => Some(nonce),
+            _ => None,
+        }));
+        world.deliver_all();
+        assert_eq!(*world.replica(3).standing(), Standing::Voting);
+    }
+    nonces.dedup();
+    assert_eq!(nonces.len(), 3, "every start asks under a nonce of its own");
+}
+
+// What the stories are told with.
+
+fn put(key: &str, value: &str) -> Vec<u8> {
+    KvOperation::Put { key: Blob::from(key), value: Blob::from(value) }.to_bytes()
+}
+
+/// Lets client 0 write so often, one after the other.
+fn order(world: &mut World, numbers: std::ops::RangeInclusive<u64>) {
+    for number in numbers {
+        let request = world.request(0, number, number - 1, &[&put("a", &number.to_string())]);
+        world.submit(&request, R0);
+        world.deliver_all();
+    }
+}
+
+fn lose(world: &mut World, rule: impl Fn(&Flight) -> bool + 'static) {
+    world.filters.push(("a story's".into(), Box::new(rule)));
+}
+
+fn isolate(world: &mut World, id: ReplicaId) {
+    lose(world, move |flight| flight.to == id || flight.from == id);
+}
+
+fn lose_disk(world: &mut World, id: ReplicaId) {
+    world.crash(id);
+    world.node_mut(id).disk = Disk::default();
+    world.start(id, true);
+}
+
+/// Shows the primary a recovery command that a replica signed some time.
+fn late_command(world: &mut World, replica: ReplicaId, nonce: Nonce) {
+    let body = RecoveryRequest { replica, nonce };
+    let signed = Signed::sign(body, &world.genesis.cluster(), &replica_key(replica.0));
+    let message = PeerMessage::Recovery(signed);
+    world.deliver_certainly(Flight { from: R1, to: R0, message });
+    world.deliver_all();
+}
+
+fn wish(world: &World, replica: ReplicaId, incarnation: Incarnation, view: View) -> PeerMessage {
+    let by = Voter { replica, incarnation };
+    let body = ViewChange { view, by, stable: None, prepared: List::default() };
+    PeerMessage::ViewChange(Signed::sign(body, &world.genesis.cluster(), &replica_key(replica.0)))
+}
