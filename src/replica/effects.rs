@@ -262,12 +262,15 @@ pub struct Parts {
 impl Effects {
     /// Adds the effects of a later input.
     pub fn merge(&mut self, later: Effects) {
+        match later.compaction {
+            Some(compaction) => self.compaction = Some(compaction),
+            None => later.records.iter().for_each(|record| self.keep_in_head(record)),
+        }
         self.records.extend(later.records);
         self.free.extend(later.free);
         self.bound.extend(later.bound);
         self.saves.extend(later.saves);
         self.parts.extend(later.parts);
-        self.compaction = later.compaction.or(self.compaction.take());
         self.notices.extend(later.notices);
     }
 
@@ -290,7 +293,18 @@ impl Effects {
     }
 
     pub(super) fn record(&mut self, record: Record) {
+        self.keep_in_head(&record);
         self.records.push(record);
+    }
+
+    /// A log that is compacted keeps of its records only those about a number: one that
+    /// is not, and that follows a compaction on its way, belongs into its head.
+    fn keep_in_head(&mut self, record: &Record) {
+        if let Some(compaction) = &mut self.compaction
+            && record.seq().is_none()
+        {
+            compaction.head.push(record.clone());
+        }
     }
 
     /// Sends something that may follow from what was just recorded.
