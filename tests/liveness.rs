@@ -631,3 +631,17 @@ fn a_wish_recorded_behind_a_compaction_survives_it() {
     world.pass(Span::seconds(3));
     assert_eq!(world.views(), [View(1); 4]);
 }
+
+#[test]
+fn a_decided_entry_whose_batch_is_gone_everywhere_is_passed_by_transfer() {
+    let mut world = World::new(4);
+    lose(&mut world, |flight| {
+        use PeerMessage::{Batch, Decided, Propose};
+        flight.to == ReplicaId(3)
+            && matches!(flight.message, Propose(..) | Batch(_) | Decided(..))
+    });
+    write(&mut world, 1..=20, 0);
+    world.filters.clear();
+    world.pass(Span::seconds(5));
+    assert_eq!(world.executed(), [20; 4]);
+}
