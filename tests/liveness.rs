@@ -645,3 +645,21 @@ fn a_decided_entry_whose_batch_is_gone_everywhere_is_passed_by_transfer() {
     world.pass(Span::seconds(5));
     assert_eq!(world.executed(), [20; 4]);
 }
+
+#[test]
+fn a_replica_that_may_not_vote_yet_sets_no_deadline_that_it_cannot_meet() {
+    let mut world = World::new(4);
+    lose(&mut world, |flight| {
+        flight.to == ReplicaId(1) && matches!(flight.message, PeerMessage::ViewChange(_))
+    });
+    world.crash(ReplicaId(0));
+    let request = world.request(0, 1, 0, &[&put(1)]);
+    (1..4).for_each(|id| world.submit(&request, ReplicaId(id)));
+    world.pass(Span::milliseconds(1_500));
+    world.crash(ReplicaId(3));
+    lose(&mut world, |flight| {
+        flight.to == ReplicaId(3) && matches!(flight.message, PeerMessage::StartAnswer(_))
+    });
+    world.start(ReplicaId(3), false);
+    world.pass(Span::seconds(20));
+}
