@@ -663,3 +663,34 @@ fn a_replica_that_may_not_vote_yet_sets_no_deadline_that_it_cannot_meet() {
     world.start(ReplicaId(3), false);
     world.pass(Span::seconds(20));
 }
+
+#[test]
+fn a_primary_that_orders_nothing_but_fill_ups_is_replaced() {
+    let mut world = World::new(4);
+    world.crash(ReplicaId(0));
+    let request = world.request(0, 1, 0, &[&put(1)]);
+    (1..4).for_each(|id| world.submit(&request, ReplicaId(id)));
+    for seq in 1..=30 {
+        let time = world.now_at(ReplicaId(0)).wall;
+        propose(&mut world, ReplicaId(0), seq, Batch::new(time, vec![]));
+        world.pass(Span::milliseconds(100));
+    }
+    assert!(world.replies(0, 1).len() >= 3, "{:?} {:?}", world.views(), world.executed());
+}
+
+#[test]
+fn a_primary_that_orders_nothing_but_what_was_executed_is_replaced() {
+    let mut world = World::new(4);
+    let old = world.request(0, 1, 0, &[&put(1)]);
+    world.submit(&old, ReplicaId(0));
+    world.deliver_all();
+    world.crash(ReplicaId(0));
+    let request = world.request(0, 2, 0, &[&put(2)]);
+    (1..4).for_each(|id| world.submit(&request, ReplicaId(id)));
+    for seq in 2..=30 {
+        let time = world.now_at(ReplicaId(0)).wall;
+        propose(&mut world, ReplicaId(0), seq, Batch::new(time, vec![Item::Request(old.clone())]));
+        world.pass(Span::milliseconds(100));
+    }
+    assert!(world.replies(0, 2).len() >= 3, "{:?} {:?}", world.views(), world.executed());
+}

@@ -350,6 +350,7 @@ impl Replica {
         self.out.notice(Notice::Executed(seq, digest));
         let accepted = self.slot(seq).and_then(|slot| slot.accepted);
         self.waits.note_executed(accepted, self.now.instant);
+        self.waits.progress(executed.served, self.now.instant);
         self.end_waits(seq, &executed);
         self.answer_clients(executed.answers);
         for (replica, incarnation) in executed.begun {
@@ -376,7 +377,6 @@ impl Replica {
     }
 
     fn after_executing(&mut self) {
-        self.waits.progress(self.now.instant);
         self.continue_fetching();
         self.propose();
     }

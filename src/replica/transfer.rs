@@ -191,7 +191,7 @@ impl Replica {
         self.out.save(seq, tree);
         self.note(Notice::TransferDone(seq));
         self.settle_pool();
-        self.waits.progress(self.now.instant);
+        self.waits.start_anew(self.now.instant);
         self.note_what_is_owed();
         self.execute_ready();
         self.finish_recovery();
