@@ -694,3 +694,27 @@ fn a_primary_that_orders_nothing_but_what_was_executed_is_replaced() {
     }
     assert!(world.replies(0, 2).len() >= 3, "{:?} {:?}", world.views(), world.executed());
 }
+
+#[test]
+fn a_transfer_whose_state_is_gone_turns_to_a_later_one_though_a_source_is_silent() {
+    let to_the_last = |flight: &Flight| flight.to == ReplicaId(3);
+    let mut world = World::new(4);
+    lose(&mut world, move |flight| to_the_last(flight));
+    write(&mut world, 1..=20, 0);
+    world.filters.clear();
+    lose(&mut world, move |flight| {
+        to_the_last(flight) && matches!(flight.message, PeerMessage::Part(..))
+    });
+    world.pass(Span::seconds(2));
+    assert!(world.replica(3).is_in_transfer());
+    lose(&mut world, move |flight| {
+        use PeerMessage::{Checkpoint, Stable};
+        to_the_last(flight) && matches!(flight.message, Stable(_) | Checkpoint(_))
+    });
+    write(&mut world, 21..=50, 0);
+    world.crash(ReplicaId(2));
+    world.pass(Span::seconds(2));
+    world.filters.clear();
+    world.pass(Span::seconds(5));
+    assert_eq!(world.executed(), [50, 50, 0, 50]);
+}

@@ -125,20 +125,28 @@ impl Replica {
     /// A source has no such state, or not any more. Once `W` say so, one of them honest,
     /// a later checkpoint is the better target.
     pub(super) fn on_no_state(&mut self, from: ReplicaId, seq: Seq) -> Result<(), Reject> {
-        let weak_quorum = self.committee.weak_quorum();
         let transfer = self.transfer.as_mut().ok_or(Reject::Unrequested)?;
         if transfer.target.seq() != seq {
             return Err(Reject::Unrequested);
         }
         transfer.useless.insert(from);
         transfer.asked.retain(|_, (source, _)| *source != from);
+        self.ask_on();
+        Ok(())
+    }
+
+    /// Asks for what is wanted next: of a later state, if one is certified and enough
+    /// say that they do not have this one. The later certificate may be the last to come.
+    fn ask_on(&mut self) {
+        let weak_quorum = self.committee.weak_quorum();
+        let Some(transfer) = &self.transfer else { return };
         let is_gone = transfer.useless.len() >= weak_quorum;
+        let target = transfer.target.seq();
         let best = self.checkpoints.best.clone();
-        match best.filter(|best| is_gone && best.seq() > seq) {
+        match best.filter(|best| is_gone && best.seq() > target) {
             Some(best) => self.begin_transfer(best),
             None => self.ask_for_parts(),
         }
-        Ok(())
     }
 
     pub(super) fn transfer_deadline(&self) -> Option<Instant> {
@@ -162,7 +170,7 @@ impl Replica {
         }
         let stuck = !late.is_empty() || transfer.asked.is_empty();
         if stuck {
-            self.ask_for_parts();
+            self.ask_on();
         }
         if !late.is_empty() {
             self.out.send_free(To::Everyone, PeerMessage::Fetch(Fetch::Stable(seq)));
