@@ -718,3 +718,20 @@ fn a_transfer_whose_state_is_gone_turns_to_a_later_one_though_a_source_is_silent
     world.pass(Span::seconds(5));
     assert_eq!(world.executed(), [50, 50, 0, 50]);
 }
+
+#[test]
+fn a_part_that_comes_late_is_taken_all_the_same() {
+    let mut world = World::new(4);
+    lose(&mut world, |flight| flight.to == ReplicaId(3));
+    write(&mut world, 1..=20, 0);
+    world.filters.clear();
+    // Everything that concerns the last takes longer than it waits for an answer.
+    let mut run = Run::new(0);
+    run.liar = None;
+    run.world = world;
+    run.clients.clear();
+    (run.delay, run.slow) = (1_000, Some((ReplicaId(3), 350_000)));
+    let end = run.world.now.plus(Span::seconds(20));
+    run.until(end, |_| false);
+    assert_eq!(run.world.executed(), [20; 4], "{}", run.describe());
+}

@@ -98,7 +98,8 @@ impl Replica {
         }
     }
 
-    /// A part of the state. A wrong one costs its sender its place as a source.
+    /// A part of the state, from whoever has been asked for it last or, more slowly,
+    /// before. A wrong one costs its sender its place as a source.
     pub(super) fn on_part(
         &mut self,
         from: ReplicaId,
@@ -107,16 +108,16 @@ impl Replica {
         part: Part,
     ) -> Result<(), Reject> {
         let transfer = self.transfer.as_mut().ok_or(Reject::Unrequested)?;
-        let asked = transfer.asked.get(&path).is_some_and(|(source, _)| *source == from);
-        if transfer.target.seq() != seq || !asked {
+        if transfer.target.seq() != seq || !transfer.asked.contains_key(&path) {
             return Err(Reject::Unrequested);
         }
-        transfer.asked.remove(&path);
         if transfer.assembly.accept(&path, part.clone()).is_err() {
             transfer.useless.insert(from);
+            transfer.asked.retain(|_, (source, _)| *source != from);
             self.ask_for_parts();
             return Err(Reject::WrongPart);
         }
+        transfer.asked.remove(&path);
         self.out.keep_part(seq, path, part);
         self.continue_transfer();
         Ok(())
