@@ -12,7 +12,7 @@ use crate::message::{
 };
 use crate::types::{Digest, Instant, ReplicaId, Seq, View};
 use crate::wire::List;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of another replica.
 #[derive(Default)]
@@ -83,6 +83,8 @@ pub(super) struct Fetching {
     from: ReplicaId,
     start: Seq,
     due: Instant,
+    /// Who was asked for the entries from there on; the first may answer last.
+    asked: BTreeSet<ReplicaId>,
 }
 
 /// How many decided entries one answer holds.
@@ -286,7 +288,7 @@ impl Replica {
             return;
         }
         holders.extend(self.others());
-        let mut seen = std::collections::BTreeSet::from([self.id]);
+        let mut seen = BTreeSet::from([self.id]);
         holders.retain(|holder| seen.insert(*holder));
         self.wanted.insert(digest, Wanted { holders, asked: 0, due: self.now.instant });
         self.tick_wanted();
@@ -351,7 +353,10 @@ impl Replica {
     fn fetch_decided_from(&mut self, from: ReplicaId) {
         let start = self.executed().next();
         let due = self.now.instant.plus(self.settings.fetch_timeout);
-        self.fetching = Some(Fetching { from, start, due });
+        let before = self.fetching.take().filter(|fetching| fetching.start == start);
+        let mut asked = before.map(|fetching| fetching.asked).unwrap_or_default();
+        asked.insert(from);
+        self.fetching = Some(Fetching { from, start, due, asked });
         self.out.send_free(To::Peer(from), PeerMessage::Fetch(Fetch::Decided(start)));
     }
 
@@ -437,20 +442,21 @@ impl Replica {
     }
 
     /// A certificate from a peer. If it answers a question for entries that the peer has
-    /// no more, the log leads no further: the state is fetched.
+    /// no more, the log leads no further: the state is fetched. That the next entry is
+    /// known to be decided is no help without its body.
     pub(super) fn on_stable(
         &mut self,
         from: ReplicaId,
         certificate: Verified<crate::message::CheckpointCertificate>,
     ) -> Result<(), Reject> {
-        let is_answer = self.fetching.as_ref().is_some_and(|one| one.from == from);
+        let is_answer = self.fetching.as_ref().is_some_and(|one| one.asked.contains(&from));
         let is_news = self.learn_certificate(certificate);
         let best = self.checkpoints.best.clone();
         if let Some(best) = best
             && is_answer
             && self.transfer.is_none()
             && best.seq() > self.executed()
-            && !self.can_execute_next()
+            && !self.has_next_entry()
         {
             self.begin_transfer(best);
             return Ok(());
@@ -459,6 +465,11 @@ impl Replica {
             true => Ok(()),
             false => Err(Reject::OldCertificate),
         }
+    }
+
+    fn has_next_entry(&self) -> bool {
+        let next = self.decided.get(&self.executed().next());
+        next.is_some_and(|certificate| self.has_body(certificate.digest()))
     }
 
     /// Says what happened to somebody's question.

@@ -55,6 +55,8 @@ pub struct Executed {
     pub answers: Vec<Answer>,
     /// Which items it held.
     pub items: Vec<ItemKey>,
+    /// Whether any operation in it was executed, and not only told again or refused.
+    pub served: bool,
     /// Whose new life begins with this entry.
     pub begun: Vec<(ReplicaId, Incarnation)>,
     /// The state at this checkpoint, if it is one.
@@ -144,7 +146,7 @@ impl Executor {
         for item in batch.into_iter().flat_map(Batch::items) {
             executed.items.push(item.key());
             match item {
-                Item::Request(request) => self.apply(&request.body, &mut executed.answers),
+                Item::Request(request) => self.apply(&request.body, &mut executed),
                 Item::Recovery(recovery) => {
                     let Agreed { seq, parameters, lives, .. } = &mut self.agreed;
                     let body = &recovery.body;
@@ -158,7 +160,7 @@ impl Executor {
         executed
     }
 
-    fn apply(&mut self, request: &Request, answers: &mut Vec<Answer>) {
+    fn apply(&mut self, request: &Request, executed: &mut Executed) {
         let moment = Moment { seq: self.agreed.seq, time: self.agreed.time };
         let reference = RequestRef {
             client: request.client,
@@ -168,7 +170,11 @@ impl Executor {
         };
         for one in self.state.execute(&moment, reference) {
             let (seq, operation, outcome) = match one.outcome {
-                Outcome::Executed(kept) | Outcome::Repeated(kept) => {
+                Outcome::Executed(kept) => {
+                    executed.served = true;
+                    (kept.seq, kept.operation, ReplyOutcome::Executed(kept.result))
+                }
+                Outcome::Repeated(kept) => {
                     (kept.seq, kept.operation, ReplyOutcome::Executed(kept.result))
                 }
                 Outcome::Refused(refusal) => {
@@ -177,7 +183,7 @@ impl Executor {
                 Outcome::Acknowledged => continue,
             };
             let (client, number) = (request.client, one.number);
-            answers.push(Answer { client, number, seq, operation, outcome });
+            executed.answers.push(Answer { client, number, seq, operation, outcome });
         }
     }
 

@@ -336,12 +336,6 @@ impl Replica {
         }
     }
 
-    /// Whether the next entry is decided and its body is here.
-    pub(super) fn can_execute_next(&self) -> bool {
-        let next = self.decided.get(&self.executed().next());
-        next.is_some_and(|certificate| self.has_body(certificate.digest()))
-    }
-
     fn execute_next(&mut self) -> bool {
         if self.checkpoints.diverged || self.transfer.is_some() {
             return false;
@@ -358,6 +352,7 @@ impl Replica {
         self.out.notice(Notice::Executed(seq, digest));
         let accepted = self.slot(seq).and_then(|slot| slot.accepted);
         self.waits.note_executed(accepted, self.now.instant);
+        self.waits.progress(executed.served, self.now.instant);
         self.end_waits(seq, &executed);
         self.answer_clients(executed.answers);
         for (replica, incarnation) in executed.begun {
@@ -384,7 +379,6 @@ impl Replica {
     }
 
     fn after_executing(&mut self) {
-        self.waits.progress(self.now.instant);
         self.continue_fetching();
         self.propose();
     }

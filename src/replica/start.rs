@@ -422,7 +422,7 @@ impl Replica {
     fn begin_voting(&mut self) {
         self.standing = Standing::Voting;
         self.note(Notice::MayVote);
-        self.waits.progress(self.now.instant);
+        self.waits.start_anew(self.now.instant);
         self.vote_for_checkpoints();
         self.advance_all();
         self.execute_ready();

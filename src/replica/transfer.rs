@@ -98,7 +98,8 @@ impl Replica {
         }
     }
 
-    /// A part of the state. A wrong one costs its sender its place as a source.
+    /// A part of the state, from whoever has been asked for it last or, more slowly,
+    /// before. A wrong one costs its sender its place as a source.
     pub(super) fn on_part(
         &mut self,
         from: ReplicaId,
@@ -107,16 +108,16 @@ impl Replica {
         part: Part,
     ) -> Result<(), Reject> {
         let transfer = self.transfer.as_mut().ok_or(Reject::Unrequested)?;
-        let asked = transfer.asked.get(&path).is_some_and(|(source, _)| *source == from);
-        if transfer.target.seq() != seq || !asked {
+        if transfer.target.seq() != seq || !transfer.asked.contains_key(&path) {
             return Err(Reject::Unrequested);
         }
-        transfer.asked.remove(&path);
         if transfer.assembly.accept(&path, part.clone()).is_err() {
             transfer.useless.insert(from);
+            transfer.asked.retain(|_, (source, _)| *source != from);
             self.ask_for_parts();
             return Err(Reject::WrongPart);
         }
+        transfer.asked.remove(&path);
         self.out.keep_part(seq, path, part);
         self.continue_transfer();
         Ok(())
@@ -125,20 +126,28 @@ impl Replica {
     /// A source has no such state, or not any more. Once `W` say so, one of them honest,
     /// a later checkpoint is the better target.
     pub(super) fn on_no_state(&mut self, from: ReplicaId, seq: Seq) -> Result<(), Reject> {
-        let weak_quorum = self.committee.weak_quorum();
         let transfer = self.transfer.as_mut().ok_or(Reject::Unrequested)?;
         if transfer.target.seq() != seq {
             return Err(Reject::Unrequested);
         }
         transfer.useless.insert(from);
         transfer.asked.retain(|_, (source, _)| *source != from);
+        self.ask_on();
+        Ok(())
+    }
+
+    /// Asks for what is wanted next: of a later state, if one is certified and enough
+    /// say that they do not have this one. The later certificate may be the last to come.
+    fn ask_on(&mut self) {
+        let weak_quorum = self.committee.weak_quorum();
+        let Some(transfer) = &self.transfer else { return };
         let is_gone = transfer.useless.len() >= weak_quorum;
+        let target = transfer.target.seq();
         let best = self.checkpoints.best.clone();
-        match best.filter(|best| is_gone && best.seq() > seq) {
+        match best.filter(|best| is_gone && best.seq() > target) {
             Some(best) => self.begin_transfer(best),
             None => self.ask_for_parts(),
         }
-        Ok(())
     }
 
     pub(super) fn transfer_deadline(&self) -> Option<Instant> {
@@ -162,7 +171,7 @@ impl Replica {
         }
         let stuck = !late.is_empty() || transfer.asked.is_empty();
         if stuck {
-            self.ask_for_parts();
+            self.ask_on();
         }
         if !late.is_empty() {
             self.out.send_free(To::Everyone, PeerMessage::Fetch(Fetch::Stable(seq)));
@@ -191,7 +200,7 @@ impl Replica {
         self.out.save(seq, tree);
         self.note(Notice::TransferDone(seq));
         self.settle_pool();
-        self.waits.progress(self.now.instant);
+        self.waits.start_anew(self.now.instant);
         self.note_what_is_owed();
         self.execute_ready();
         self.finish_recovery();

@@ -30,6 +30,9 @@ pub(super) struct Waits {
     pub(super) patience: Span,
     /// When anything was last executed here, or the view entered.
     last_progress: Instant,
+    /// When an operation of some client was. A primary could execute fill-ups, and
+    /// again what was executed before, for ever: nobody's request comes nearer by that.
+    last_service: Instant,
     /// When the wait last shrank; it does so step by step.
     shrunk: Instant,
     /// Whether anything that was waited for has executed since the last view change.
@@ -52,6 +55,7 @@ impl Waits {
         Waits {
             patience: settings.patience,
             last_progress: now,
+            last_service: now,
             shrunk: now,
             served: false,
             owed_since: None,
@@ -64,9 +68,18 @@ impl Waits {
         }
     }
 
-    /// Something was executed.
-    pub(super) fn progress(&mut self, now: Instant) {
+    /// Something was executed; `served` says whether for a client.
+    pub(super) fn progress(&mut self, served: bool, now: Instant) {
         self.last_progress = now;
+        if served {
+            self.last_service = now;
+        }
+    }
+
+    /// No wait counts from earlier than this.
+    pub(super) fn start_anew(&mut self, now: Instant) {
+        self.last_progress = now;
+        self.last_service = now;
     }
 
     /// The view is left. If nobody was served in it, the next gets twice the time.
@@ -161,14 +174,17 @@ impl Allowance {
 impl Replica {
     // What is waited for.
 
-    /// Since when the longest wait lasts: a request that was not executed, a proposal
-    /// that was not decided, or numbers that stand still though they must not.
+    /// From when on the longest wait counts: a request that was not executed, a
+    /// proposal that was not decided, or numbers that stand still though they must not.
     fn longest_wait(&self) -> Option<Instant> {
         let undecided = self.active().and_then(|active| {
             let open = active.slots.range(self.executed().next()..);
             open.filter_map(|(_, slot)| slot.accepted).min()
         });
-        [self.pool.oldest(), undecided, self.waits.owed_since].into_iter().flatten().min()
+        let numbers = undecided.into_iter().chain(self.waits.owed_since).min();
+        let numbers = numbers.map(|since| since.max(self.waits.last_progress));
+        let requests = self.pool.oldest().map(|since| since.max(self.waits.last_service));
+        numbers.into_iter().chain(requests).min()
     }
 
     /// Whether this replica is behind what others have, so that the fault is not the
@@ -187,14 +203,14 @@ impl Replica {
     pub(super) fn wait_deadline(&self) -> Option<Instant> {
         let waits = self.may_vote() && self.is_active() && !self.is_primary() && !self.is_behind();
         let since = self.longest_wait().filter(|_| waits)?;
-        Some(since.max(self.waits.last_progress).plus(self.waits.patience))
+        Some(since.plus(self.waits.patience))
     }
 
     pub(super) fn tick_waits(&mut self) {
         let now = self.now.instant;
         self.note_what_is_owed();
         if self.is_behind() {
-            self.waits.last_progress = now;
+            self.waits.start_anew(now);
         }
         if !self.may_vote() || !self.is_active() || self.is_primary() {
             return;
@@ -289,7 +305,7 @@ impl Replica {
     pub(super) fn start_waits_anew(&mut self, fence: Seq) {
         let now = self.now.instant;
         self.pool.start_anew(now, fence.plus(self.settings.pipeline));
-        self.waits.last_progress = now;
+        self.waits.start_anew(now);
         self.waits.owed_since = None;
         self.waits.ordering.clear();
         self.waits.agreement.clear();
