@@ -2,24 +2,26 @@
 //! one step at a time. Everything is real (signatures, encoding, the replica itself)
 //! but the wires, the disks and the clock.
 
-#![allow(dead_code)]
+pub mod liar;
+pub mod show;
+pub mod story;
 
 use quorate::crypto::{Ed25519, SecretKey};
 use quorate::message::{
-    CheckedClient, ClientMessage, Genesis, Parameters, PeerMessage, Reject, Request, Signed,
+    Batch, CheckedClient, ClientMessage, Genesis, Parameters, PeerMessage, Request, Signed,
     ToClient, Verifier,
 };
 use quorate::replica::{
     Durable, Effects, Input, Notice, Now, Origin, Outgoing, Recalled, Record, Recovered, Replica,
-    Save, Settings, To,
+    Save, Settings, StartError, To,
 };
 use quorate::service::tree::{Part, Path};
 use quorate::service::{Service, Tree, kv::KeyValue};
 use quorate::types::{
-    ClientId, Digest, Instant, Nonce, ReplicaId, RequestNumber, Seq, Span, Timestamp, View,
+    ClientId, Digest, Instant, Nonce, ReplicaId, Seq, Span, Timestamp,
 };
-use quorate::wire::{self, Blob};
-use std::collections::{BTreeMap, VecDeque};
+use quorate::wire;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 /// Where the wall clock stands when a story begins.
@@ -31,6 +33,38 @@ pub struct Flight {
     pub from: ReplicaId,
     pub to: ReplicaId,
     pub message: PeerMessage,
+    /// Made up by a story, not sent by the replica itself.
+    pub crafted: bool,
+}
+
+/// Which messages are meant. What is not said may be anything.
+#[derive(Clone, Debug, Default)]
+pub struct Pick {
+    pub kinds: Vec<String>,
+    pub from: Vec<ReplicaId>,
+    pub to: Vec<ReplicaId>,
+    pub seq: Option<Seq>,
+}
+
+impl Pick {
+    pub fn fits(&self, flight: &Flight) -> bool {
+        let is_among = |list: &[ReplicaId], one| list.is_empty() || list.contains(&one);
+        let kind = show::kind(&flight.message);
+        (self.kinds.is_empty() || self.kinds.iter().any(|one| one == kind))
+            && is_among(&self.from, flight.from)
+            && is_among(&self.to, flight.to)
+            && self.seq.is_none_or(|seq| show::seq(&flight.message) == Some(seq))
+    }
+}
+
+/// What the network does to messages when they would arrive.
+pub enum Rule {
+    /// It loses them.
+    Lose(Pick),
+    /// It keeps them until it is told to let them go.
+    Hold(Pick),
+    /// It carries messages only within these groups.
+    Cut(Vec<Vec<ReplicaId>>),
 }
 
 /// What a replica's disk holds.
@@ -45,7 +79,10 @@ pub struct Disk {
 pub struct Node {
     pub replica: Option<Replica>,
     pub disk: Disk,
+    /// What happened since somebody last looked.
     pub notices: Vec<Notice>,
+    /// Everything that ever happened, over all lives.
+    pub past: Vec<Notice>,
     /// Added to the world's clocks.
     pub wall_offset: i64,
     /// States are written, but not said to be, while this is set.
@@ -62,8 +99,17 @@ pub struct World {
     pub nodes: Vec<Node>,
     pub network: VecDeque<Flight>,
     pub to_clients: Vec<(ReplicaId, ClientId, ToClient)>,
-    /// Links that lose what is sent: by a rule on the flight.
-    pub filters: Vec<(String, Box<dyn Fn(&Flight) -> bool>)>,
+    /// What the network does to messages, and what it holds.
+    pub rules: Vec<Rule>,
+    pub held: Vec<Flight>,
+    /// What liars keep to themselves of what they would send if they were honest.
+    pub mutes: Vec<Pick>,
+    /// Liars that change the parts of states that they send.
+    pub spoilers: BTreeSet<ReplicaId>,
+    /// Everything that was ever sent.
+    pub history: Vec<Flight>,
+    /// What the batches that were ever seen hold.
+    pub batches: BTreeMap<Digest, Batch>,
     pub now: Instant,
 }
 
@@ -89,12 +135,9 @@ pub fn genesis(replicas: u16, clients: u32, parameters: Parameters) -> Genesis {
 }
 
 impl World {
-    pub fn new(replicas: u16) -> World {
-        World::with(replicas, parameters(), Settings::default())
-    }
-
-    pub fn with(replicas: u16, parameters: Parameters, settings: Settings) -> World {
-        let genesis = Arc::new(genesis(replicas, 4, parameters));
+    /// A cluster of replicas that have just started and may vote.
+    pub fn new(replicas: u16, clients: u32, parameters: Parameters, settings: Settings) -> World {
+        let genesis = Arc::new(genesis(replicas, clients, parameters));
         let verifier = Verifier::new(Arc::clone(&genesis), Ed25519).expect("a good genesis");
         let mut world = World {
             genesis,
@@ -104,7 +147,12 @@ impl World {
             nodes: Vec::new(),
             network: VecDeque::new(),
             to_clients: Vec::new(),
-            filters: Vec::new(),
+            rules: Vec::new(),
+            held: Vec::new(),
+            mutes: Vec::new(),
+            spoilers: BTreeSet::new(),
+            history: Vec::new(),
+            batches: BTreeMap::new(),
             now: Instant(1_000_000),
         };
         for _ in 0..replicas {
@@ -112,6 +160,7 @@ impl World {
                 replica: None,
                 disk: Disk::default(),
                 notices: Vec::new(),
+                past: Vec::new(),
                 wall_offset: 0,
                 holds_saves: false,
                 held_saves: Vec::new(),
@@ -119,7 +168,7 @@ impl World {
             });
         }
         for id in 0..replicas {
-            world.start(ReplicaId(id), false);
+            world.start(ReplicaId(id), false).expect("a new replica starts");
         }
         world.deliver_all();
         world
@@ -139,16 +188,12 @@ impl World {
         &mut self.nodes[usize::from(id.0)]
     }
 
-    pub fn replica(&self, id: u16) -> &Replica {
-        self.nodes[usize::from(id)].replica.as_ref().expect("it runs")
-    }
-
     pub fn ids(&self) -> impl Iterator<Item = ReplicaId> + use<> {
         (0..self.nodes.len() as u16).map(ReplicaId)
     }
 
     /// Starts a replica from its disk.
-    pub fn start(&mut self, id: ReplicaId, disk_was_lost: bool) {
+    pub fn start(&mut self, id: ReplicaId, disk_was_lost: bool) -> Result<(), StartError> {
         let now = self.now_at(id);
         let verifier = self.verifier.clone();
         let (genesis, settings) = (Arc::clone(&self.genesis), self.settings);
@@ -166,9 +211,10 @@ impl World {
         let recovered = Recovered { records, state, parts: node.disk.parts.clone() };
         let signer = Box::new(replica_key(id.0));
         let origin = Origin { id, genesis, settings, signer, service, nonce, disk_was_lost };
-        let (replica, effects) = Replica::start(now, origin, recovered).expect("it starts");
+        let (replica, effects) = Replica::start(now, origin, recovered)?;
         self.node_mut(id).replica = Some(replica);
         self.carry_out(id, effects);
+        Ok(())
     }
 
     /// Stops a replica at once. Its disk stays.
@@ -190,6 +236,7 @@ impl World {
     fn carry_out(&mut self, id: ReplicaId, effects: Effects) {
         let parts = effects.into_parts();
         let node = self.node_mut(id);
+        node.past.extend(parts.notices.iter().cloned());
         node.notices.extend(parts.notices);
         node.disk.log.extend(parts.records);
         if let Some(compaction) = parts.compaction {
@@ -232,26 +279,53 @@ impl World {
         match outgoing {
             Outgoing::Peer(To::Everyone, message) => {
                 for to in self.ids().filter(|to| *to != from) {
-                    self.network.push_back(Flight { from, to, message: (*message).clone() });
+                    self.launch(Flight { from, to, message: (*message).clone(), crafted: false });
                 }
             }
             Outgoing::Peer(To::Peer(to), message) => {
-                self.network.push_back(Flight { from, to, message: *message });
+                self.launch(Flight { from, to, message: *message, crafted: false });
             }
             Outgoing::Client(client, message) => self.to_clients.push((from, client, message)),
         }
     }
 
-    /// Delivers one message: over the wire's encoding, through the verifier.
-    pub fn deliver(&mut self, flight: Flight) {
-        if self.filters.iter().any(|(_, loses)| loses(&flight)) {
+    /// Puts a message on its way.
+    pub fn launch(&mut self, mut flight: Flight) {
+        if !flight.crafted && self.mutes.iter().any(|mute| mute.fits(&flight)) {
             return;
         }
-        self.deliver_certainly(flight);
+        if self.spoilers.contains(&flight.from) {
+            liar::spoil(&mut flight.message);
+        }
+        if let Some(batch) = show::batches(&flight.message) {
+            self.batches.insert(batch.digest(), batch.clone());
+        }
+        self.history.push(flight.clone());
+        self.network.push_back(flight);
     }
 
+    /// Delivers one message, if the network's rules let it through.
+    pub fn deliver(&mut self, flight: Flight) {
+        let mut rules = self.rules.iter();
+        let rule = rules.find(|rule| match rule {
+            Rule::Lose(pick) | Rule::Hold(pick) => pick.fits(&flight),
+            Rule::Cut(groups) => !groups
+                .iter()
+                .any(|group| group.contains(&flight.from) && group.contains(&flight.to)),
+        });
+        match rule {
+            None => self.deliver_certainly(flight),
+            Some(Rule::Hold(_)) => self.held.push(flight),
+            Some(Rule::Lose(_) | Rule::Cut(_)) => {}
+        }
+    }
+
+    /// Over the wire's encoding, through the verifier.
     pub fn deliver_certainly(&mut self, flight: Flight) {
-        let Flight { from, to, message } = flight;
+        let Flight { from, to, message, .. } = flight;
+        if self.node(to).replica.is_none() {
+            return;
+        }
         let bytes = wire::encode(&message);
         match self.verifier.peer_bytes(&bytes) {
             Ok(message) => {
@@ -301,16 +375,6 @@ impl World {
 
     // Clients, as simple as can be.
 
-    pub fn request(&self, client: u32, first: u64, acknowledged: u64, operations: &[&[u8]]) -> Signed<Request> {
-        let body = Request {
-            client: ClientId(client),
-            first: RequestNumber(first),
-            acknowledged: RequestNumber(acknowledged),
-            operations: operations.iter().map(|one| Blob::from(*one)).collect(),
-        };
-        Signed::sign(body, &self.genesis.cluster(), &client_key(client))
-    }
-
     pub fn submit(&mut self, request: &Signed<Request>, to: ReplicaId) {
         let checked = self.verifier.client(ClientMessage::Request(request.clone()));
         match checked {
@@ -321,49 +385,5 @@ impl World {
 
     pub fn client_input(&mut self, from: ClientId, to: ReplicaId, message: CheckedClient) {
         self.input(to, Input::Client { from, message });
-    }
-
-    /// What replicas told a client about a number.
-    pub fn replies(&self, client: u32, number: u64) -> Vec<(ReplicaId, &ToClient)> {
-        self.to_clients
-            .iter()
-            .filter(|(_, to, message)| {
-                *to == ClientId(client)
-                    && matches!(message, ToClient::Reply(reply) if reply.number.0 == number)
-            })
-            .map(|(from, _, message)| (*from, message))
-            .collect()
-    }
-
-    pub fn executed(&self) -> Vec<u64> {
-        self.nodes
-            .iter()
-            .map(|node| node.replica.as_ref().map_or(0, |replica| replica.executed().0))
-            .collect()
-    }
-
-    pub fn digests(&self) -> Vec<Option<Digest>> {
-        self.nodes
-            .iter()
-            .map(|node| node.replica.as_ref().map(|replica| replica.state().digest()))
-            .collect()
-    }
-
-    pub fn views(&self) -> Vec<View> {
-        self.nodes
-            .iter()
-            .filter_map(|node| node.replica.as_ref().map(Replica::view))
-            .collect()
-    }
-
-    pub fn rejects(&self, id: u16) -> Vec<Reject> {
-        self.nodes[usize::from(id)]
-            .notices
-            .iter()
-            .filter_map(|notice| match notice {
-                Notice::Rejected(_, reject) => Some(*reject),
-                _ => None,
-            })
-            .collect()
     }
 }
