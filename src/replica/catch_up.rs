@@ -450,7 +450,7 @@ impl Replica {
             && is_answer
             && self.transfer.is_none()
             && best.seq() > self.executed()
-            && !self.decided.contains_key(&self.executed().next())
+            && !self.has_next_whole()
         {
             self.begin_transfer(best);
             return Ok(());
@@ -459,6 +459,13 @@ impl Replica {
             true => Ok(()),
             false => Err(Reject::OldCertificate),
         }
+    }
+
+    /// Whether the next entry is decided and its body here. Of an entry that the others
+    /// have settled, nobody may have the body any more.
+    fn has_next_whole(&self) -> bool {
+        let next = self.decided.get(&self.executed().next());
+        next.is_some_and(|certificate| self.has_body(certificate.digest()))
     }
 
     /// Says what happened to somebody's question.
