@@ -8,8 +8,8 @@ pub mod story;
 
 use quorate::crypto::{Ed25519, SecretKey};
 use quorate::message::{
-    Batch, CheckedClient, ClientMessage, Genesis, Parameters, PeerMessage, Request, Signed,
-    ToClient, Verifier,
+    Batch, CheckedClient, ClientMessage, Genesis, Parameters, PeerMessage, Reject, Request,
+    Signed, ToClient, Verifier,
 };
 use quorate::replica::{
     Durable, Effects, Input, Notice, Now, Origin, Outgoing, Recalled, Record, Recovered, Replica,
@@ -79,8 +79,6 @@ pub struct Disk {
 pub struct Node {
     pub replica: Option<Replica>,
     pub disk: Disk,
-    /// What happened since somebody last looked.
-    pub notices: Vec<Notice>,
     /// Everything that ever happened, over all lives.
     pub past: Vec<Notice>,
     /// Added to the world's clocks.
@@ -110,6 +108,8 @@ pub struct World {
     pub history: Vec<Flight>,
     /// What the batches that were ever seen hold.
     pub batches: BTreeMap<Digest, Batch>,
+    /// What happened since somebody last looked, in its order.
+    pub events: Vec<(ReplicaId, Notice)>,
     pub now: Instant,
 }
 
@@ -153,13 +153,13 @@ impl World {
             spoilers: BTreeSet::new(),
             history: Vec::new(),
             batches: BTreeMap::new(),
+            events: Vec::new(),
             now: Instant(1_000_000),
         };
         for _ in 0..replicas {
             world.nodes.push(Node {
                 replica: None,
                 disk: Disk::default(),
-                notices: Vec::new(),
                 past: Vec::new(),
                 wall_offset: 0,
                 holds_saves: false,
@@ -237,7 +237,8 @@ impl World {
         let parts = effects.into_parts();
         let node = self.node_mut(id);
         node.past.extend(parts.notices.iter().cloned());
-        node.notices.extend(parts.notices);
+        self.events.extend(parts.notices.into_iter().map(|notice| (id, notice)));
+        let node = self.node_mut(id);
         node.disk.log.extend(parts.records);
         if let Some(compaction) = parts.compaction {
             let below = compaction.below;
@@ -332,9 +333,15 @@ impl World {
                 self.input(to, Input::Peer { from, message: Box::new(message) });
             }
             Err(reject) => {
-                self.node_mut(to).notices.push(Notice::Rejected(Some(from), reject));
+                self.reject(to, Some(from), reject);
             }
         }
+    }
+
+    fn reject(&mut self, by: ReplicaId, from: Option<ReplicaId>, reject: Reject) {
+        let notice = Notice::Rejected(from, reject);
+        self.node_mut(by).past.push(notice.clone());
+        self.events.push((by, notice));
     }
 
     /// Delivers everything that is on its way, and what comes of it.
@@ -379,7 +386,7 @@ impl World {
         let checked = self.verifier.client(ClientMessage::Request(request.clone()));
         match checked {
             Ok(message) => self.client_input(request.body.client, to, message),
-            Err(reject) => self.node_mut(to).notices.push(Notice::Rejected(None, reject)),
+            Err(reject) => self.reject(to, None, reject),
         }
     }
 

@@ -301,7 +301,7 @@ impl Story {
         }
         let world = World::new(replicas as u16, clients as u32, rules, settings);
         self.world = Some(world);
-        self.world().nodes.iter_mut().for_each(|node| node.notices.clear());
+        self.world().events.clear();
     }
 
     fn cut(&mut self, name: &str, words: &[&str]) {
@@ -356,9 +356,6 @@ impl Story {
             self.world().client_input(ClientId(client), *to, message);
             let answers = &self.world().to_clients[before..];
             lines.extend(answers.iter().map(|(from, _, what)| (*from, show::to_client(what))));
-        }
-        for node in &mut self.world().nodes {
-            node.notices.retain(|one| !matches!(one, Notice::Rejected(None, Reject::NotReady)));
         }
         self.out.extend(grouped(lines));
     }
@@ -723,28 +720,25 @@ impl Story {
     /// Tells what happened since the last time.
     fn tell_events(&mut self) {
         let Some(world) = &mut self.world else { return };
-        let mut lines = Vec::new();
-        for (id, node) in (0..).map(ReplicaId).zip(&mut world.nodes) {
-            let mut executed: Vec<u64> = Vec::new();
-            let mut refused: BTreeMap<(Option<ReplicaId>, Reject), u64> = BTreeMap::new();
-            for notice in node.notices.drain(..) {
-                match &notice {
-                    Notice::Executed(seq, _) => executed.push(seq.0),
-                    Notice::Rejected(from, reject) if !is_usual(*reject) => {
-                        *refused.entry((*from, *reject)).or_default() += 1;
-                    }
-                    other => lines.extend(show::notice(other).map(|line| (id, line))),
+        let mut lines: Vec<(ReplicaId, String)> = Vec::new();
+        let mut executed: BTreeMap<ReplicaId, Vec<u64>> = BTreeMap::new();
+        let mut refused: BTreeMap<(ReplicaId, Option<ReplicaId>, Reject), u64> = BTreeMap::new();
+        for (id, notice) in std::mem::take(&mut world.events) {
+            match &notice {
+                Notice::Executed(seq, _) => executed.entry(id).or_default().push(seq.0),
+                Notice::Rejected(from, reject) if !is_usual(*reject) => {
+                    *refused.entry((id, *from, *reject)).or_default() += 1;
                 }
-            }
-            if !executed.is_empty() {
-                lines.push((id, format!("executes {}", show::runs(&executed))));
-            }
-            for ((from, reject), count) in refused {
-                let from = from.map_or("a client".to_string(), |from| format!("{from:?}"));
-                let times = if count > 1 { format!(", {count} times") } else { String::new() };
-                lines.push((id, format!("refuses {reject:?} from {from}{times}")));
+                other => lines.extend(show::notice(other).map(|line| (id, line))),
             }
         }
+        for ((id, from, reject), count) in refused {
+            let from = from.map_or("a client".to_string(), |from| format!("{from:?}"));
+            let times = if count > 1 { format!(", {count} times") } else { String::new() };
+            lines.push((id, format!("refuses {reject:?} from {from}{times}")));
+        }
+        let runs = |numbers: Vec<u64>| format!("executes {}", show::runs(&numbers));
+        lines.extend(executed.into_iter().map(|(id, numbers)| (id, runs(numbers))));
         self.out.extend(grouped(lines));
     }
 
