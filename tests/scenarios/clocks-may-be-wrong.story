@@ -1,0 +1,22 @@
+# S15: one backup's clock is an hour ahead, another's an hour back. Timers are monotonic
+# and do not notice; with W that vouch for the time, all accept what one clock doubts.
+
+cluster n=4
+clock r2 +1h
+repeat 3: submit c0 put a $i to r0 ; deliver
+state
+----
+r2: refuses BadTime from r0, 3 times
+r0 r1 r2 r3: executes 1-3
+r0 r1 r2 r3: view 0, executed 3, stable 0, voting
+
+clock r2 -1h
+repeat 3: submit c0 put b $i to r0 ; deliver
+pass 10s
+state
+time
+----
+r2: refuses BadTime from r0, 3 times
+r0 r1 r2 r3: executes 4-6
+r0 r1 r2 r3: view 0, executed 6, stable 0, voting
+r0 r1 r2 r3: agreed time 1000 ms at 6
