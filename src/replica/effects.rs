@@ -262,12 +262,15 @@ pub struct Parts {
 impl Effects {
     /// Adds the effects of a later input.
     pub fn merge(&mut self, later: Effects) {
+        match later.compaction {
+            Some(compaction) => self.compaction = Some(compaction),
+            None => later.records.iter().for_each(|record| self.repeat_in_head(record)),
+        }
         self.records.extend(later.records);
         self.free.extend(later.free);
         self.bound.extend(later.bound);
         self.saves.extend(later.saves);
         self.parts.extend(later.parts);
-        self.compaction = later.compaction.or(self.compaction.take());
         self.notices.extend(later.notices);
     }
 
@@ -290,7 +293,18 @@ impl Effects {
     }
 
     pub(super) fn record(&mut self, record: Record) {
+        self.repeat_in_head(&record);
         self.records.push(record);
+    }
+
+    /// A compaction drops every record that is not about a number, later ones too: the
+    /// head must end with those.
+    fn repeat_in_head(&mut self, record: &Record) {
+        if let Some(compaction) = &mut self.compaction
+            && record.seq().is_none()
+        {
+            compaction.head.push(record.clone());
+        }
     }
 
     /// Sends something that may follow from what was just recorded.
