@@ -29,6 +29,5 @@ order
 r0 r1 r2 r3: executes 2
 Duplicate 5
 Acknowledged 2
-WrongNonce 1
 1 [c0#1 put a 1]
 2 [c0#2 put a 2]

@@ -11,7 +11,6 @@ rejects r1
 r1: refuses OverQuota from r3, 745 times
 r0 r1 r2 r3: executes 1-4
 OverQuota 745
-WrongNonce 1
 
 submit c0 put b 1 to r0
 pass 1s

@@ -46,6 +46,7 @@ r0 r1 r2 r3: view 0, executed 12, stable 12, voting
 12 [fill-up]
 stable 12
 recovering
+recovered, in life 1
 
 # Its new life counts: without r2 it is needed for a quorum.
 crash r2

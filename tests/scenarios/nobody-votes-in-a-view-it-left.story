@@ -22,7 +22,6 @@ rejects r2
 state
 ----
 OldView 2
-WrongNonce 1
 r0: view 0, executed 0, stable 0, voting
 r1 r2 r3: view 1 wanted, executed 0, stable 0, voting
 

@@ -29,6 +29,5 @@ r0 r1 r2 r3: executes 2-9
 BelowWindow 2
 Duplicate 2
 Conflict 1
-WrongNonce 1
 r0 r1 r2 r3: view 0, executed 9, stable 8, voting
 9 entries executed alike

@@ -13,7 +13,7 @@ held r1
 ----
 r0 r1 r2 r3: executes 1
 r0 r1 r2 r3: view 0, executed 1, stable 0, voting
-r1: Held { slots: 1, prepared: 1, decided: 1, bodies: 1, promises: 2, wishes: 1, waiting: 0, wanted: 0, checkpoints: 0, evidence: 0 }
+r1: slots 1, prepared 1, decided 1, bodies 1, promises 2, wishes 1
 
 # No message may name the last views there are.
 lie r3 view-change view=18446744073709551615 to r1

@@ -17,7 +17,6 @@ rejects r1
 ----
 WrongRole 1
 FutureView 1
-WrongNonce 1
 
 # The first primary falls silent; after the view change it proposes in its old view.
 crash r0
@@ -46,6 +45,5 @@ WrongRole 1
 OldView 1
 FutureView 1
 Duplicate 2
-WrongNonce 1
 r0 r1 r2: view 1, executed 1, stable 0, voting
 r3: view 2 wanted, executed 0, stable 0, voting

@@ -1,6 +1,6 @@
-# V3: the primary proposed to r1 alone, which prepared. In its view-change it counts a
-# prepare of its own beside its proposal. A proposal is its primary's only word, so this
-# is no certificate; the view starts without it.
+# V3: the primary proposed to r1 and r2 and no prepare got through. In its view-change it
+# counts a prepare of its own beside its proposal. A proposal is its primary's only word,
+# so this is no certificate; the view starts without it.
 
 cluster n=4
 mute r0 all

@@ -22,4 +22,3 @@ r2: may vote
 r2: refuses Conflict from r0
 prepare 1 of view 0 [c0#1 put a 1]
 Conflict 1
-WrongNonce 1

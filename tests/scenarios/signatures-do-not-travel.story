@@ -24,5 +24,4 @@ state
 ----
 r0: refuses BadSignature from r3, 5 times
 BadSignature 5
-WrongNonce 1
 r0 r1 r2 r3: view 0, executed 0, stable 0, voting

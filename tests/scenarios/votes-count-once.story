@@ -16,5 +16,4 @@ held r0
 r0 r3: view 0, executed 0, stable 0, voting
 r1 r2: down
 Duplicate 199
-WrongNonce 1
-r0: Held { slots: 1, prepared: 0, decided: 0, bodies: 1, promises: 1, wishes: 0, waiting: 1, wanted: 0, checkpoints: 0, evidence: 0 }
+r0: slots 1, bodies 1, promises 1, waiting 1

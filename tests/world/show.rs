@@ -183,6 +183,13 @@ pub fn state(replica: &Replica) -> String {
     line
 }
 
+/// What is held, of the kinds of which there is any.
+pub fn held(held: &quorate::replica::Held) -> String {
+    let text = format!("{held:?}").replace(['{', '}'], "").replace("Held", "").replace(':', "");
+    let kinds = text.split(',').map(str::trim).filter(|kind| !kind.ends_with(" 0"));
+    kinds.collect::<Vec<_>>().join(", ")
+}
+
 /// A notice as a story tells it; none where it is told otherwise or not at all.
 pub fn notice(notice: &Notice) -> Option<String> {
     Some(match notice {

@@ -250,6 +250,13 @@ impl Story {
             }
             "hold-saves" => self.world().node_mut(words.replica(0)).holds_saves = true,
             "release-saves" => self.world().release_saves(words.replica(0)),
+            "corrupt" => {
+                let id = words.replica(0);
+                let states = &mut self.world().node_mut(id).disk.states;
+                let (seq, tree) = states.iter_mut().next_back().expect("a saved state");
+                let key = quorate::service::data::data_key(words.word(1).as_bytes());
+                tree.put(&key, Blob::from(&b"rot"[..]), *seq);
+            }
             "pass" => self.world().pass(span(words.word(0))),
             "clock" => {
                 self.world().node_mut(words.replica(0)).wall_offset = offset(words.word(1));
@@ -302,6 +309,7 @@ impl Story {
         let world = World::new(replicas as u16, clients as u32, rules, settings);
         self.world = Some(world);
         self.world().events.clear();
+        self.world().nodes.iter_mut().for_each(|node| node.past.clear());
     }
 
     fn cut(&mut self, name: &str, words: &[&str]) {
@@ -621,7 +629,7 @@ impl Story {
             }
             "held" => {
                 let of = words.replica(0);
-                let mut lines = self.of_each(|replica| format!("{:?}", replica.held()));
+                let mut lines = self.of_each(|replica| show::held(&replica.held()));
                 lines.retain(|(id, _)| *id == of);
                 lines
             }
