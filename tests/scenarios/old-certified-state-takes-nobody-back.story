@@ -1,5 +1,5 @@
-# T2, N3: r0 sends an old certificate, true as it is, and r3 asks a source that has only
-# an older state. Nobody goes below what it executed, or below the best certificate.
+# T2: old certificates and checkpoints, true as they are, come again, to replicas that run
+# and to one that has just restarted. Nobody goes below what it executed.
 
 cluster n=4
 repeat 20: submit c0 put a $i to r0 ; deliver
@@ -10,20 +10,20 @@ r0 r1 r2 r3: stable at 16
 r0 r1 r2 r3: executes 1-20
 r0 r1 r2 r3: view 0, executed 20, stable 16, voting
 
-pass 2s
-liar r0
-lie r0 status view=0 executed=3 stable=0 to r1
-deliver
 crash r3
 restart r3
 deliver
-replay stable
+state
+----
+r3: may vote
+r0 r1 r2: view 0, executed 20, stable 16, voting
+r3: view 0, executed 16, stable 16, voting
+
 replay checkpoint
+replay stable
 deliver
+pass 1s
 state
 agree
 ----
-r3: may vote
-r3: executes 17-20
-r0 r1 r2 r3: view 0, executed 20, stable 16, voting
-20 entries executed alike
+

@@ -1,48 +1,59 @@
-# § Stable storage and recovery: view 1 was opened with a view-change of r3, which then lost
-# its disk and recovered. r0, cut off all the while, has executed r3's new life before it
+# § Stable storage and recovery: view 1 was opened with a view-change of r2, which then lost
+# its disk and recovered. r0, which never got the opening, executes r2's new life before it
 # hears of view 1: the opening counts for it by a commit certificate of that view.
 
-cluster n=4 k=4 l=8
-lose new-view to r0
-lose pre-prepare from r0
-submit c0 put a 1 to r1 r2 r3
-hold view-change from r0
+cluster n=7 k=4 l=8
+partition r0 | r1 r2 r3 r4 r5 r6
+submit c0 put a 1 to r1 r2 r3 r4 r5 r6
 pass 1500ms
 state
 ----
-r1 r2 r3: asks for view 1: NothingExecuted
-r0: asks for view 1: Joined
-r1 r2 r3: enters view 1
-r0 r1 r2 r3: executes 1
-r0: view 1 wanted, executed 1, stable 0, voting
-r1 r2 r3: view 1, executed 1, stable 0, voting
+r1 r2 r3 r4 r5 r6: asks for view 1: NothingExecuted
+r1 r2 r3 r4 r5 r6: enters view 1
+r1 r2 r3 r4 r5 r6: executes 1
+r0: view 0, executed 0, stable 0, voting
+r1 r2 r3 r4 r5 r6: view 1, executed 1, stable 0, voting
 
-repeat 3: submit c0 put b $i to r1 ; deliver
-crash r3
-wipe r3
-restart r3 --recover
-pass 5s
+crash r2
+wipe r2
+restart r2 --recover
+pass 3s
 state
 ----
-r0 r1 r2 r3: stable at 4
-r3: enters view 1
-r0 r3: fetches the state at 4
-r0 r3: has fetched the state at 4
-r0: asks for view 2: NewViewLate
-r2: asks for view 2: NothingExecuted
-r1 r2 r3: executes 2-4
-r0 r2: view 2 wanted, executed 4, stable 4, voting
-r1: view 1, executed 4, stable 4, voting
-r3: view 1, executed 4, stable 4, recovering
+r2: enters view 1
+r1 r3 r4 r5 r6: stable at 4
+r1 r3 r4 r5 r6: stable at 8
+r1 r3 r4 r5 r6: takes r2 for life 1
+r1 r2 r3 r4 r5 r6: stable at 12
+r2: fetches the state at 12
+r2: has fetched the state at 12
+r2: may vote
+r2: refuses AboveWindow from r1, 9 times
+r2: refuses AboveWindow from r3, 9 times
+r2: refuses AboveWindow from r4, 9 times
+r2: refuses AboveWindow from r5, 9 times
+r2: refuses AboveWindow from r6, 9 times
+r1 r3 r4 r5 r6: executes 2-12
+r0: view 0, executed 0, stable 0, voting
+r1 r2 r3 r4 r5 r6: view 1, executed 12, stable 12, voting
 
 heal
-pass 2s
+lose new-view to r0
+pass 3s
+state
+----
+r0: fetches the state at 12
+r0: has fetched the state at 12
+r0: stable at 12
+r0: view 0, executed 12, stable 12, voting
+r1 r2 r3 r4 r5 r6: view 1, executed 12, stable 12, voting
+
+heal
+pass 1s
 state
 log r0
 ----
-r0 r2: view 2 wanted, executed 4, stable 4, voting
-r1: view 1, executed 4, stable 4, voting
-r3: view 1, executed 4, stable 4, recovering
-stable 4
-view-change to 1, stable 0, prepared nothing
-view-change to 2, stable 4, prepared nothing
+r0: enters view 1
+r0 r1 r2 r3 r4 r5 r6: view 1, executed 12, stable 12, voting
+stable 12
+new-view 1, shown by a commit certificate

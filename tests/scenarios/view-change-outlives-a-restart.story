@@ -1,4 +1,4 @@
-# § Stable storage and recovery: r1, r2 and r3 have asked for view 1 and are killed before
+# § Stable storage and recovery: r2 and r3 have asked for view 1 and are killed with r1 before
 # it is opened. Restarted they still want it, and vote no more in view 0.
 
 cluster n=4

@@ -3,19 +3,27 @@
 
 cluster n=4
 mute r3 view-change
-crash r0
-lie r3 view-change view=9 to r1 r2
+lose pre-prepare from r0
+lie r3 view-change view=9 to all
 deliver
 state
 ----
-r0: down
-r1 r2 r3: view 0, executed 0, stable 0, voting
+r0 r1 r2 r3: view 0, executed 0, stable 0, voting
 
 submit c0 put a 1 to r1
 pass 1050ms
 state
 ----
 r1: asks for view 1: NothingExecuted
-r2 r3: asks for view 1: Joined
-r0: down
-r1 r2 r3: view 1 wanted, executed 0, stable 0, voting
+r0 r2 r3: asks for view 1: Joined
+r0 r1 r2 r3: enters view 1
+r0 r1 r2 r3: executes 1
+r0 r1 r2 r3: view 1, executed 1, stable 0, voting
+
+heal
+pass 1s
+order
+state
+----
+1 [c0#1 put a 1]
+r0 r1 r2 r3: view 1, executed 1, stable 0, voting

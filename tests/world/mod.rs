@@ -81,6 +81,8 @@ pub struct Node {
     pub disk: Disk,
     /// Everything that ever happened, over all lives.
     pub past: Vec<Notice>,
+    /// How much of that had happened when its disk was lost or put back.
+    pub forgot: usize,
     /// Added to the world's clocks.
     pub wall_offset: i64,
     /// States are written, but not said to be, while this is set.
@@ -161,6 +163,7 @@ impl World {
                 replica: None,
                 disk: Disk::default(),
                 past: Vec::new(),
+                forgot: 0,
                 wall_offset: 0,
                 holds_saves: false,
                 held_saves: Vec::new(),

@@ -236,7 +236,7 @@ impl Story {
             "wipe" => {
                 let id = words.replica(0);
                 assert!(self.world().node(id).replica.is_none(), "it runs");
-                self.world().node_mut(id).disk = Default::default();
+                self.put_disk(id, super::Disk::default());
             }
             "backup" => {
                 let id = words.replica(0);
@@ -246,7 +246,7 @@ impl Story {
             "restore" => {
                 let id = words.replica(0);
                 let disk = self.kept_disks[&id].clone();
-                self.world().node_mut(id).disk = disk;
+                self.put_disk(id, disk);
             }
             "hold-saves" => self.world().node_mut(words.replica(0)).holds_saves = true,
             "release-saves" => self.world().release_saves(words.replica(0)),
@@ -421,6 +421,12 @@ impl Story {
             "all" => self.world().ids().collect(),
             _ => words.plain.iter().filter_map(|word| replica(word)).collect(),
         }
+    }
+
+    fn put_disk(&mut self, id: ReplicaId, disk: super::Disk) {
+        let node = self.world().node_mut(id);
+        node.disk = disk;
+        node.forgot = node.past.len();
     }
 
     /// With `unsent`, what it sent last never left it.
@@ -635,6 +641,11 @@ impl Story {
             }
             "order" => return self.order(),
             "log" => return self.log(words.replica(0)),
+            "sent" => {
+                let pick = words.pick(0);
+                let sent = self.world().history.iter().filter(|flight| pick.fits(flight)).count();
+                return self.out.push(format!("{sent} sent"));
+            }
             "queue" => return self.queue(words),
             "replies" => return self.replies(words),
             "rejects" => return self.rejects(words.replica(0)),
@@ -789,9 +800,59 @@ impl Story {
                 return Err(format!("{id:?} accuses an honest replica: {one:?}"));
             }
         }
+        for id in &honest {
+            world.monotony(*id)?;
+        }
         self.honesty()?;
+        self.exactly_once(&executed)?;
         let count = executed.len();
         Ok(format!("{count} entries executed alike"))
+    }
+
+    /// The data is what the executed entries make of it when every number of every client
+    /// counts once: computed here from the batches alone.
+    fn exactly_once(&mut self, executed: &BTreeMap<Seq, Digest>) -> Result<(), String> {
+        let honest = self.honest();
+        let world = self.world();
+        let window = world.genesis.parameters.client_window;
+        let mut values: BTreeMap<Blob, Blob> = BTreeMap::new();
+        let mut used: BTreeSet<(ClientId, u64)> = BTreeSet::new();
+        let mut floors: BTreeMap<ClientId, u64> = BTreeMap::new();
+        for seq in 1..=executed.len() as u64 {
+            let Some(digest) = executed.get(&Seq(seq)) else { return Ok(()) };
+            let items = world.batches.get(digest).map_or(&[][..], Batch::items);
+            for item in items {
+                let Item::Request(request) = item else { continue };
+                let Request { client, first, acknowledged, operations } = &request.body;
+                let floor = floors.entry(*client).or_default();
+                *floor = (*floor).max(acknowledged.0);
+                for (number, operation) in (first.0..).zip(operations) {
+                    let is_open = number > *floor && number - *floor <= window;
+                    if !is_open || !used.insert((*client, number)) {
+                        continue;
+                    }
+                    match KvOperation::from_bytes(operation) {
+                        Ok(KvOperation::Put { key, value }) => drop(values.insert(key, value)),
+                        Ok(KvOperation::Delete { key }) => drop(values.remove(&key)),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        let last = executed.len() as u64;
+        for id in honest {
+            let Some(replica) = &world.node(id).replica else { continue };
+            if replica.executed() != Seq(last) || replica.is_diverged() {
+                continue;
+            }
+            let data = quorate::service::View::new(replica.state().tree());
+            for (key, value) in &values {
+                if data.get(key).map(|entry| &entry.value) != Some(value) {
+                    return Err(format!("{id:?} has another value under {}", show::text(key)));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// No honest replica ever signed two things that conflict.
@@ -828,6 +889,25 @@ impl Story {
             let place = (by.replica, by.incarnation.0, show::kind(message), view, seq);
             if signed.entry(place).or_insert_with(|| body.clone()) != &body {
                 return Err(format!("{:?} signed two bodies: {place:?}", by.replica));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl World {
+    /// Views and stable checkpoints never go back, short of a lost disk.
+    fn monotony(&self, id: ReplicaId) -> Result<(), String> {
+        let (mut view, mut stable) = (None, None);
+        let node = self.node(id);
+        for notice in &node.past[node.forgot..] {
+            let is_higher = match notice {
+                Notice::Entered(entered) => view.replace(*entered) < Some(*entered),
+                Notice::Stable(seq, _) => stable.replace(*seq) < Some(*seq),
+                _ => true,
+            };
+            if !is_higher {
+                return Err(format!("{id:?} went back: {notice:?}"));
             }
         }
         Ok(())
