@@ -4,8 +4,8 @@
 use super::{Behaviour, Liar, Role};
 use crate::message::batch::NULL;
 use crate::message::{
-    Batch, Item, NewView, PeerMessage, PrePrepare, PreparedCertificate, ReplyOutcome,
-    ToClient, ViewChange,
+    Batch, Item, NewView, PeerMessage, PrePrepare, PreparedCertificate, ReplyOutcome, ToClient,
+    ViewChange,
 };
 use crate::types::{ClientId, Digest, ReplicaId, Seq, Timestamp, View};
 use crate::wire::{Blob, List};
@@ -21,28 +21,72 @@ pub fn cast() -> Vec<Role> {
         role!("silent", "sends nothing at all", Tell(|_, _, _| vec![])),
         role!("mute-after-prepare", "never commits", Tell(mute_after_prepare)),
         role!("selective", "talks to half of the replicas only", Tell(selective)),
-        role!("equivocating", "as primary, proposes one batch to some and another to the rest", Tell(equivocate)),
-        role!("wrong-digest", "as primary, proposes a digest that is not the batch's", Tell(wrong_digest)),
-        role!("forged-request", "as primary, adds a request that its client never signed", Tell(forged_request)),
-        role!("sequence-jumper", "as primary, leaves gaps and jumps to the end of the window", Tell(jump)),
+        role!(
+            "equivocating",
+            "as primary, proposes one batch to some and another to the rest",
+            Tell(equivocate)
+        ),
+        role!(
+            "wrong-digest",
+            "as primary, proposes a digest that is not the batch's",
+            Tell(wrong_digest)
+        ),
+        role!(
+            "forged-request",
+            "as primary, adds a request that its client never signed",
+            Tell(forged_request)
+        ),
+        role!(
+            "sequence-jumper",
+            "as primary, leaves gaps and jumps to the end of the window",
+            Tell(jump)
+        ),
         role!("withholder", "as primary, sends the batch to one replica only", Tell(withhold)),
         role!("repeater", "sends every message three times, and old ones again", Tell(repeat)),
         role!("double-voter", "votes for two digests at once", Tell(double_vote)),
-        role!("vote-shifter", "votes for the right digest at the wrong number and view", Tell(shift_vote)),
+        role!(
+            "vote-shifter",
+            "votes for the right digest at the wrong number and view",
+            Tell(shift_vote)
+        ),
         role!("view-spammer", "asks for far-off views all the time", Tell(spam_views)),
         role!("hider", "leaves out of its view-changes what it prepared", Tell(hide)),
-        role!("inventor", "binds true signatures to other numbers in its view-changes", Tell(invent)),
-        role!("bogus-new-view", "as new primary, opens the view with other proposals than follow", Tell(bogus_new_view)),
-        role!("partial-new-view", "as new primary, shows the opening to one replica only", Tell(partial_new_view)),
+        role!(
+            "inventor",
+            "binds true signatures to other numbers in its view-changes",
+            Tell(invent)
+        ),
+        role!(
+            "bogus-new-view",
+            "as new primary, opens the view with other proposals than follow",
+            Tell(bogus_new_view)
+        ),
+        role!(
+            "partial-new-view",
+            "as new primary, shows the opening to one replica only",
+            Tell(partial_new_view)
+        ),
         role!("censor", "as primary, never proposes what client 0 asks", Censor),
-        role!("checkpoint-liar", "signs wrong state digests, others to others", Tell(lie_about_checkpoints)),
+        role!(
+            "checkpoint-liar",
+            "signs wrong state digests, others to others",
+            Tell(lie_about_checkpoints)
+        ),
         role!("state-poisoner", "answers fetches of state with wrong parts", Tell(poison)),
         role!("state-denier", "has no state for anybody", Tell(deny)),
         role!("client-liar", "tells clients wrong results", LieToClients),
-        role!("time-liar", "as primary, proposes times far off and going back", Tell(lie_about_time)),
+        role!(
+            "time-liar",
+            "as primary, proposes times far off and going back",
+            Tell(lie_about_time)
+        ),
         role!("flooder", "asks for everything, all the time", Tell(flood)),
         role!("swapper", "sends an earlier message in place of every tenth", Tell(swap)),
-        role!("mutator", "changes one field of a message a little and signs it again", Tell(mutate)),
+        role!(
+            "mutator",
+            "changes one field of a message a little and signs it again",
+            Tell(mutate)
+        ),
     ]
 }
 
@@ -248,7 +292,8 @@ impl Behaviour for Censor {
         if proposal.body.by.replica != liar.id {
             return vec![message];
         }
-        let kept: Vec<Item> = batch.items().iter().filter(|item| !is_of_first(item)).cloned().collect();
+        let kept: Vec<Item> =
+            batch.items().iter().filter(|item| !is_of_first(item)).cloned().collect();
         let batch = Batch::new(batch.time(), kept);
         let body = PrePrepare { digest: batch.digest(), ..proposal.body };
         vec![PeerMessage::Propose(liar.sign(body), Some(batch))]
@@ -380,7 +425,12 @@ fn mutate(liar: &mut Liar, _: ReplicaId, message: PeerMessage) -> Vec<PeerMessag
             match choice {
                 0 => body.seq = Seq(body.seq.0 + up),
                 1 => body.view = View(body.view.0 + up),
-                2 => return vec![PeerMessage::Propose(liar.sign(PrePrepare { digest: NULL, ..body }), None)],
+                2 => {
+                    return vec![PeerMessage::Propose(
+                        liar.sign(PrePrepare { digest: NULL, ..body }),
+                        None,
+                    )];
+                }
                 _ => body.by.incarnation.0 += up,
             }
             vec![PeerMessage::Propose(liar.sign(body), batch)]
@@ -407,4 +457,3 @@ fn mutate(liar: &mut Liar, _: ReplicaId, message: PeerMessage) -> Vec<PeerMessag
         other => vec![other],
     }
 }
-

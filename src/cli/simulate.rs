@@ -90,7 +90,9 @@ impl Simulate {
         if let Some(name) = &self.behaviour
             && !cast().iter().any(|role| role.name == name)
         {
-            eprintln!("quorate: there is no behaviour {name:?}; 'quorate simulate --list' names them");
+            eprintln!(
+                "quorate: there is no behaviour {name:?}; 'quorate simulate --list' names them"
+            );
             return ExitCode::from(2);
         }
         let range = self.seed.map_or(self.seeds.clone(), |seed| seed..seed + 1);
@@ -191,7 +193,11 @@ impl Simulate {
                 report.story.iter().for_each(|line| println!("{line}"));
                 println!("plan: {:?}", report.plan);
                 let violation = report.violation.as_ref().expect("a failure has one");
-                println!("seed {} breaks {violation}\nsee it again: {}", report.seed, self.again(report.seed));
+                println!(
+                    "seed {} breaks {violation}\nsee it again: {}",
+                    report.seed,
+                    self.again(report.seed)
+                );
                 match violation.invariant {
                     Invariant::Progress => ExitCode::from(11),
                     _ => ExitCode::from(10),

@@ -467,6 +467,8 @@ impl Replica {
         }
     }
 
+    /// Whether the next entry is decided and its body here. Of an entry that the others
+    /// have settled, nobody may have the body any more.
     fn has_next_entry(&self) -> bool {
         let next = self.decided.get(&self.executed().next());
         next.is_some_and(|certificate| self.has_body(certificate.digest()))

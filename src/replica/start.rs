@@ -182,7 +182,17 @@ impl Replica {
         self.forget_settled();
         self.reads_from = self.highest_promised();
         self.note_what_is_owed();
+        self.compare_with_certificate();
         Ok(())
+    }
+
+    /// A state that rotted on disk is not the one that its certificate is of.
+    fn compare_with_certificate(&mut self) {
+        let Some(certificate) = self.checkpoints.certificate.clone() else { return };
+        let own = self.checkpoints.own.get(&certificate.seq()).map(|own| own.digest);
+        if let Some(own) = own.filter(|own| *own != certificate.digest()) {
+            self.on_divergence(&certificate, own);
+        }
     }
 
     /// One record. `starting` is how this start began, before anything was recalled.

@@ -144,9 +144,11 @@ mod tests {
         let swap = |to: &str, done| {
             Action::CompareAndSet(Some(Blob::from("a")), Blob::from(to), Some(done))
         };
-        let both = [event(put("a"), 0, 1), event(swap("b", true), 2, 9), event(swap("c", true), 2, 9)];
+        let both =
+            [event(put("a"), 0, 1), event(swap("b", true), 2, 9), event(swap("c", true), 2, 9)];
         assert!(!is_linearizable(&both));
-        let one = [event(put("a"), 0, 1), event(swap("b", true), 2, 9), event(swap("c", false), 2, 9)];
+        let one =
+            [event(put("a"), 0, 1), event(swap("b", true), 2, 9), event(swap("c", false), 2, 9)];
         assert!(is_linearizable(&one));
     }
 }

@@ -93,7 +93,8 @@ impl Plan {
         let lying = if behaviour.is_some() { faults } else { random.between(0, faults) };
         for _ in 0..lying {
             // Early primaries lie more often: that is where it hurts.
-            let index = random.below(candidates.len() as u64).min(random.below(candidates.len() as u64));
+            let index =
+                random.below(candidates.len() as u64).min(random.below(candidates.len() as u64));
             let liar = candidates.remove(usize::try_from(index).unwrap_or(0));
             let drawn = usize::try_from(random.below(behaviours as u64)).unwrap_or(0);
             liars.push((liar, behaviour.unwrap_or(drawn)));
@@ -150,9 +151,24 @@ fn settings(random: &mut Random) -> Settings {
 fn weather(random: &mut Random) -> Weather {
     match random.below(4) {
         0 => Weather { most_delay: Span::milliseconds(10), ..CALM },
-        1 => Weather { lost: random.below(100), doubled: 50, replayed: 10, most_delay: Span::milliseconds(30) },
-        2 => Weather { lost: random.below(300), doubled: 100, replayed: 20, most_delay: Span::milliseconds(100) },
-        _ => Weather { lost: random.below(50), doubled: 20, replayed: 50, most_delay: Span::milliseconds(500) },
+        1 => Weather {
+            lost: random.below(100),
+            doubled: 50,
+            replayed: 10,
+            most_delay: Span::milliseconds(30),
+        },
+        2 => Weather {
+            lost: random.below(300),
+            doubled: 100,
+            replayed: 20,
+            most_delay: Span::milliseconds(100),
+        },
+        _ => Weather {
+            lost: random.below(50),
+            doubled: 20,
+            replayed: 50,
+            most_delay: Span::milliseconds(500),
+        },
     }
 }
 
@@ -182,7 +198,9 @@ fn calamities(
             2 | 3 => planned.push((at, Calamity::Pause(one, span))),
             4 => {
                 let many = random.between(1, u64::from(replicas) - 1);
-                let island = (0..replicas).map(ReplicaId).filter(|_| random.below(u64::from(replicas)) < many);
+                let island = (0..replicas)
+                    .map(ReplicaId)
+                    .filter(|_| random.below(u64::from(replicas)) < many);
                 let island = island.collect();
                 planned.push((at, Calamity::Partition(island)));
                 planned.push((later, Calamity::Mend));

@@ -103,7 +103,9 @@ fn keys(count: usize) -> Vec<PublicKey> {
     use std::sync::OnceLock;
     static KEYS: OnceLock<Vec<PublicKey>> = OnceLock::new();
     let all = KEYS.get_or_init(|| {
-        (0..32u8).map(|seed| crate::crypto::SecretKey::from_seed(&[seed + 1; 32]).public()).collect()
+        (0..32u8)
+            .map(|seed| crate::crypto::SecretKey::from_seed(&[seed + 1; 32]).public())
+            .collect()
     });
     all[..count].to_vec()
 }
@@ -113,9 +115,10 @@ impl World {
     pub fn new(options: &Options) -> World {
         let mut random = Random::new(options.seed);
         let roles = cast();
-        let behaviour = options.behaviour.as_ref().and_then(|name| {
-            roles.iter().position(|role| role.name == name.as_str())
-        });
+        let behaviour = options
+            .behaviour
+            .as_ref()
+            .and_then(|name| roles.iter().position(|role| role.name == name.as_str()));
         let plan = Plan::new(&mut random, options.replicas, behaviour, roles.len());
         let replicas = usize::from(plan.replicas);
         let clients = usize::try_from(plan.clients).unwrap_or(1);
@@ -214,7 +217,8 @@ impl World {
         };
         let nonce = Nonce(self.random.any());
         let start = client::Start::New;
-        let session = Session::new(self.now, setup, settings, start, nonce).expect("a good genesis");
+        let session =
+            Session::new(self.now, setup, settings, start, nonce).expect("a good genesis");
         self.clients.push(Client {
             session,
             random: self.random.fork(),
@@ -290,7 +294,10 @@ impl World {
             .iter()
             .map(|client| format!("{} left, {:?} pending", client.left, client.pending.keys()))
             .collect();
-        format!("not settled {GRACE:?} after healing\n  {}\n  clients: {clients:?}", replicas.join("\n  "))
+        format!(
+            "not settled {GRACE:?} after healing\n  {}\n  clients: {clients:?}",
+            replicas.join("\n  ")
+        )
     }
 
     fn finish(mut self, options: &Options) -> Report {
@@ -697,7 +704,9 @@ impl World {
         let value = Blob::from(format!("c{index} {}", client.left).as_str());
         let get = KvOperation::Get { key: key.clone() };
         let (operation, action) = match client.random.below(6) {
-            0 | 1 => (KvOperation::Put { key: key.clone(), value: value.clone() }, Action::Put(value)),
+            0 | 1 => {
+                (KvOperation::Put { key: key.clone(), value: value.clone() }, Action::Put(value))
+            }
             2 => (KvOperation::Delete { key: key.clone() }, Action::Delete),
             3 => {
                 let other = client.left + 1 + client.random.below(3);
@@ -744,7 +753,10 @@ impl World {
             for to in recipients {
                 if !self.random.in_thousand(self.weather.lost) {
                     let at = self.arrival();
-                    self.plan_at(at, Happening::Asks { client: index, to, message: message.clone() });
+                    self.plan_at(
+                        at,
+                        Happening::Asks { client: index, to, message: message.clone() },
+                    );
                 }
             }
         }
@@ -762,7 +774,9 @@ impl World {
     }
 
     fn learn_outcome(&mut self, index: usize, ticket: Ticket, outcome: Outcome) {
-        let Some((key, action, asked)) = self.clients[index].pending.remove(&ticket) else { return };
+        let Some((key, action, asked)) = self.clients[index].pending.remove(&ticket) else {
+            return;
+        };
         let result = match outcome {
             Outcome::Done(done) => done.into_iter().next().map(|done| done.result),
             Outcome::Read(answer) => {
@@ -793,7 +807,8 @@ impl World {
             (put @ Action::Put(_), Some(KvResult::Put { .. })) => put,
             (Action::Delete, Some(KvResult::Deleted { .. })) => Action::Delete,
             (action, seen) => {
-                self.checker.client_fooled(format!("c{index} asked {action:?} and was told {seen:?}"));
+                self.checker
+                    .client_fooled(format!("c{index} asked {action:?} and was told {seen:?}"));
                 action
             }
         };
