@@ -735,3 +735,21 @@ fn a_part_that_comes_late_is_taken_all_the_same() {
     run.until(end, |_| false);
     assert_eq!(run.world.executed(), [20; 4], "{}", run.describe());
 }
+
+#[test]
+fn a_recovery_that_was_skipped_by_transfer_is_waited_for_no_more() {
+    let patient = Settings { patience: Span::seconds(20), ..Settings::default() };
+    let mut world = World::with(7, world::parameters(), patient);
+    write(&mut world, 1..=3, 0);
+    lose(&mut world, |flight| {
+        flight.to == ReplicaId(5) && !matches!(flight.message, PeerMessage::Recovery(_))
+    });
+    world.crash(ReplicaId(6));
+    world.node_mut(ReplicaId(6)).disk = Disk::default();
+    world.start(ReplicaId(6), true);
+    world.pass(Span::seconds(5));
+    world.filters.clear();
+    world.pass(Span::seconds(60));
+    assert_eq!(*world.replica(6).standing(), Standing::Voting);
+    assert_eq!(suspicions(&world, 5), 0);
+}
