@@ -753,3 +753,16 @@ fn a_recovery_that_was_skipped_by_transfer_is_waited_for_no_more() {
     assert_eq!(*world.replica(6).standing(), Standing::Voting);
     assert_eq!(suspicions(&world, 5), 0);
 }
+
+#[test]
+fn a_slow_disk_after_a_recovery_is_not_taken_for_a_faulty_primary() {
+    let mut world = World::new(7);
+    write(&mut world, 1..=3, 0);
+    world.node_mut(ReplicaId(5)).holds_saves = true;
+    world.crash(ReplicaId(6));
+    world.node_mut(ReplicaId(6)).disk = Disk::default();
+    world.start(ReplicaId(6), true);
+    world.pass(Span::seconds(20));
+    assert_eq!(*world.replica(6).standing(), Standing::Voting);
+    assert_eq!(suspicions(&world, 5), 0);
+}

@@ -246,11 +246,12 @@ impl Replica {
         self.executor.lives().is_anything_owed() || self.is_recovery_unsettled()
     }
 
-    /// A new life needs its beginning to be stable before its replica votes.
+    /// A new life needs its beginning to be stable before its replica votes. Once it is
+    /// certified, what is left is each replica's own disk, and numbers are no help.
     fn is_recovery_unsettled(&self) -> bool {
         self.committee
             .replicas()
-            .any(|replica| self.executor.lives().began(replica) > self.stable())
+            .any(|replica| self.executor.lives().began(replica) > self.checkpoints.known())
     }
 
     /// When a fill-up may be proposed, if one is wanted.
