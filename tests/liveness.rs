@@ -766,3 +766,16 @@ fn a_slow_disk_after_a_recovery_is_not_taken_for_a_faulty_primary() {
     assert_eq!(*world.replica(6).standing(), Standing::Voting);
     assert_eq!(suspicions(&world, 5), 0);
 }
+
+#[test]
+fn an_orderly_rotation_makes_nobody_wait_longer() {
+    let parameters = quorate::message::Parameters { rotation: 1, ..world::parameters() };
+    let mut world = World::with(4, parameters, settings());
+    for number in 1..=60 {
+        let primary = (world.replica(1).view().0 % 4) as u16;
+        write(&mut world, number..=number, primary);
+    }
+    for id in 0..4 {
+        assert_eq!(world.replica(id).patience(), settings().patience);
+    }
+}

@@ -354,6 +354,8 @@ impl Replica {
     pub(super) fn consider_rotation(&mut self) {
         if self.stable() > self.waits.entered_at {
             self.waits.checkpoints_in_view += 1;
+            // Whether or not this replica was the one to wait, the view did its work.
+            self.waits.served = true;
         }
         let every = self.genesis.parameters.rotation;
         let due = every > 0 && self.waits.checkpoints_in_view >= every;
