@@ -768,6 +768,16 @@ fn a_slow_disk_after_a_recovery_is_not_taken_for_a_faulty_primary() {
 }
 
 #[test]
+fn agreed_time_ahead_of_all_clocks_stops_nobody() {
+    let mut world = World::new(4);
+    world.nodes.iter_mut().for_each(|node| node.wall_offset = 3_600_000_000);
+    write(&mut world, 1..=1, 0);
+    world.nodes.iter_mut().for_each(|node| node.wall_offset = 0);
+    write(&mut world, 2..=2, 0);
+    assert_eq!(world.executed(), [2; 4]);
+}
+
+#[test]
 fn an_orderly_rotation_makes_nobody_wait_longer() {
     let parameters = quorate::message::Parameters { rotation: 1, ..world::parameters() };
     let mut world = World::with(4, parameters, settings());

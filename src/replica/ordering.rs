@@ -27,7 +27,8 @@ impl Replica {
             if items.is_empty() {
                 self.fill_up_due = self.now.instant.plus(self.settings.fill_up_interval);
             }
-            let batch = Batch::new(self.now.wall.max(self.executor.agreed().time), items);
+            // Not the agreed time, though that may be later: others compare with clocks.
+            let batch = Batch::new(self.now.wall, items);
             self.propose_batch(seq, batch);
         }
     }
