@@ -789,3 +789,18 @@ fn an_orderly_rotation_makes_nobody_wait_longer() {
         assert_eq!(world.replica(id).patience(), settings().patience);
     }
 }
+
+#[test]
+fn what_the_log_holds_undecided_is_waited_for_after_a_restart() {
+    let mut world = World::new(4);
+    lose(&mut world, |flight| {
+        let is_prepare = matches!(flight.message, PeerMessage::Prepare(_));
+        matches!(flight.message, PeerMessage::Commit(_)) || is_prepare && flight.to != ReplicaId(1)
+    });
+    write(&mut world, 1..=1, 0);
+    world.ids().for_each(|id| world.crash(id));
+    world.filters.clear();
+    (1..4).for_each(|id| world.start(ReplicaId(id), false));
+    world.pass(Span::seconds(6));
+    assert_eq!(world.executed(), [0, 1, 1, 1]);
+}
