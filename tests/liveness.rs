@@ -778,6 +778,26 @@ fn agreed_time_ahead_of_all_clocks_stops_nobody() {
 }
 
 #[test]
+fn a_flood_of_statuses_is_answered_at_a_bounded_rate() {
+    let mut world = World::new(4);
+    write(&mut world, 1..=7, 0);
+    world.pass(Span::seconds(2));
+    for _ in 0..100 {
+        let status = Status {
+            view: View(0),
+            active: true,
+            stable: Seq(0),
+            executed: Seq(0),
+            slots: Vec::new().into(),
+            view_changes: Vec::new().into(),
+        };
+        let message = PeerMessage::Status(status);
+        world.deliver_certainly(Flight { from: ReplicaId(3), to: ReplicaId(0), message });
+    }
+    assert!(world.network.len() <= 3 * 7, "{} answers", world.network.len());
+}
+
+#[test]
 fn an_orderly_rotation_makes_nobody_wait_longer() {
     let parameters = quorate::message::Parameters { rotation: 1, ..world::parameters() };
     let mut world = World::with(4, parameters, settings());
