@@ -811,6 +811,27 @@ fn an_orderly_rotation_makes_nobody_wait_longer() {
 }
 
 #[test]
+fn what_was_chosen_above_a_laggards_window_is_voted_on_once_the_window_moves() {
+    let mut world = World::new(4);
+    write(&mut world, 1..=3, 0);
+    world.node_mut(ReplicaId(3)).holds_saves = true;
+    write(&mut world, 4..=40, 0);
+    world.pass(Span::seconds(2));
+    lose(&mut world, |flight| {
+        matches!(&flight.message, PeerMessage::Commit(vote) if vote.body.seq > Seq(40))
+    });
+    write(&mut world, 41..=44, 0);
+    world.crash(ReplicaId(0));
+    world.pass(Span::milliseconds(1_300));
+    world.filters.clear();
+    assert_eq!(world.views(), [View(1); 3]);
+    world.release_saves(ReplicaId(3));
+    world.pass(Span::milliseconds(600));
+    assert_eq!(world.executed(), [0, 44, 44, 44]);
+    assert_eq!(world.views(), [View(1); 3]);
+}
+
+#[test]
 fn what_the_log_holds_undecided_is_waited_for_after_a_restart() {
     let mut world = World::new(4);
     lose(&mut world, |flight| {
