@@ -845,3 +845,15 @@ fn what_the_log_holds_undecided_is_waited_for_after_a_restart() {
     world.pass(Span::seconds(6));
     assert_eq!(world.executed(), [0, 1, 1, 1]);
 }
+
+#[test]
+fn batches_that_no_view_decided_are_not_kept_for_ever() {
+    let mut world = World::with(4, world::parameters(), settings());
+    lose(&mut world, |flight| matches!(flight.message, PeerMessage::Prepare(_)));
+    let request = world.request(0, 1, 0, &[&put(1)]);
+    (0..4).for_each(|id| world.submit(&request, ReplicaId(id)));
+    world.pass(Span::seconds(120));
+    for id in 0..4 {
+        assert!(world.replica(id).held().bodies <= 2, "{:?}", world.replica(id).held());
+    }
+}

@@ -191,7 +191,7 @@ impl Replica {
     }
 
     /// Forgets batches that nothing refers to any more.
-    fn collect_bodies(&mut self) {
+    pub(super) fn collect_bodies(&mut self) {
         let mut needed: std::collections::BTreeSet<Digest> =
             self.prepared.values().map(|certificate| certificate.digest()).collect();
         needed.extend(self.decided.values().map(|certificate| certificate.digest()));

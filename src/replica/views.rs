@@ -413,6 +413,7 @@ impl Replica {
             self.learn_certificate(certificate);
         }
         self.want_adopted(&outcome.chosen, body);
+        self.collect_bodies();
         self.advance_all();
         self.pass_on_everything();
         self.propose();
