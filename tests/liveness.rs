@@ -847,6 +847,19 @@ fn what_the_log_holds_undecided_is_waited_for_after_a_restart() {
 }
 
 #[test]
+fn a_lost_relay_in_an_idle_cluster_is_made_good_by_the_next_status() {
+    let mut world = World::new(4);
+    world.pass(Span::milliseconds(3_010));
+    lose(&mut world, |flight| matches!(flight.message, PeerMessage::Relay(_)));
+    let request = world.request(0, 1, 0, &[&put(1)]);
+    world.submit(&request, ReplicaId(1));
+    world.deliver_all();
+    world.filters.clear();
+    world.pass(settings().status_interval.times(2));
+    assert_eq!(world.executed(), [1; 4]);
+}
+
+#[test]
 fn batches_that_no_view_decided_are_not_kept_for_ever() {
     let mut world = World::with(4, world::parameters(), settings());
     lose(&mut world, |flight| matches!(flight.message, PeerMessage::Prepare(_)));
