@@ -36,12 +36,14 @@ impl Replica {
     /// The next number to propose, if this replica may propose now.
     pub(super) fn place_to_propose(&self) -> Option<Seq> {
         let Mode::Active(active) = &self.mode else { return None };
-        let in_flight = active.next.previous().since(self.executed());
+        // A state that was transferred may have brought it past its own proposals.
+        let next = active.next.max(self.executed().next());
+        let in_flight = next.previous().since(self.executed());
         let may = self.may_vote()
             && self.is_primary()
             && in_flight < self.settings.pipeline
-            && active.next <= self.window_end();
-        may.then_some(active.next)
+            && next <= self.window_end();
+        may.then_some(next)
     }
 
     fn pick_items(&mut self) -> Vec<crate::message::Item> {
