@@ -420,6 +420,18 @@ impl Run {
         }
     }
 
+    /// Where there is room for one more among the `f`, somebody's disk may be lost.
+    fn lose_a_disk(&mut self) {
+        let n = self.world.nodes.len() as u64;
+        let id = ReplicaId(self.chance.below(n) as u16);
+        let room = self.liar.is_none() || n == 7;
+        if room && self.is_honest(id) && self.chance.percent(40) {
+            self.world.crash(id);
+            self.world.node_mut(id).disk = Disk::default();
+            self.world.start(id, true);
+        }
+    }
+
     fn heal(&mut self) {
         self.cut.clear();
         self.wire.retain(|_, flight| flight.from.0 % 2 == 0);
@@ -555,6 +567,7 @@ fn run(seed: u64) {
     let end = run.world.now.plus(Span::seconds(1));
     run.until(end, |_| false);
     run.chaos();
+    run.lose_a_disk();
     run.heal();
     run.require_progress();
     run.require_quiet();
@@ -869,4 +882,26 @@ fn batches_that_no_view_decided_are_not_kept_for_ever() {
     for id in 0..4 {
         assert!(world.replica(id).held().bodies <= 2, "{:?}", world.replica(id).held());
     }
+}
+
+#[test]
+fn a_vote_far_ahead_does_not_put_off_the_fair_round() {
+    let mut world = World::new(4);
+    world.crash(ReplicaId(0));
+    let by = Voter { replica: ReplicaId(0), incarnation: Incarnation::FIRST };
+    let far = Commit { view: View(0), seq: Seq(32), digest: Digest([7; 32]), by };
+    let far = Signed::sign(far, &world.genesis.cluster(), &key(ReplicaId(0)));
+    for to in (1..4).map(ReplicaId) {
+        let message = PeerMessage::Commit(far.clone());
+        world.deliver_certainly(Flight { from: ReplicaId(0), to, message });
+    }
+    let request = world.request(0, 1, 0, &[&put(1)]);
+    (1..4).for_each(|id| world.submit(&request, ReplicaId(id)));
+    for seq in 1..=25 {
+        let time = world.now_at(ReplicaId(0)).wall;
+        let other = world.request(1, seq, seq - 1, &[&put(seq)]);
+        propose(&mut world, ReplicaId(0), seq, Batch::new(time, vec![Item::Request(other)]));
+        world.pass(Span::milliseconds(300));
+    }
+    assert!(world.replies(0, 1).len() >= 3, "{:?} {:?}", world.views(), world.executed());
 }

@@ -439,6 +439,14 @@ impl Replica {
         active.slots.entry(seq).or_insert_with(|| Slot::new(now))
     }
 
+    /// The highest number proposed here or decided. Votes alone are anybody's to cast.
+    pub(super) fn highest_proposed(&self) -> Seq {
+        let slots = self.active().into_iter().flat_map(|active| active.slots.iter().rev());
+        let proposed = slots.filter(|(_, slot)| slot.proposal.is_some()).map(|(seq, _)| *seq).next();
+        let decided = self.decided.keys().next_back().copied();
+        proposed.max(decided).unwrap_or_default().max(self.executed())
+    }
+
     /// The highest number that this replica has seen proposed or voted about.
     pub(super) fn highest_seen(&self) -> Seq {
         let slots = self.active().and_then(|active| active.slots.keys().next_back().copied());
