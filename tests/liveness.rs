@@ -905,3 +905,17 @@ fn a_vote_far_ahead_does_not_put_off_the_fair_round() {
     }
     assert!(world.replies(0, 1).len() >= 3, "{:?} {:?}", world.views(), world.executed());
 }
+
+#[test]
+fn numbers_beyond_any_window_do_not_wait_across_a_view_change() {
+    let mut world = World::new(4);
+    world.crash(ReplicaId(0));
+    lose(&mut world, |flight| matches!(flight.message, PeerMessage::Prepare(_)));
+    let far = (1..=50).map(|number| world.request(1, 1_000_000 * number, 0, &[&put(1)]));
+    let far = far.map(Item::Request).collect();
+    let time = world.now_at(ReplicaId(0)).wall;
+    propose(&mut world, ReplicaId(0), 1, Batch::new(time, far));
+    world.pass(Span::milliseconds(1_500));
+    assert_eq!(world.views(), [View(1); 3]);
+    assert_eq!(world.replica(2).held().waiting, 0);
+}

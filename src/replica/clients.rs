@@ -76,7 +76,7 @@ impl Replica {
 
     /// Whether anything in a request may still be executed, as far as this replica can
     /// tell. It may lag: a number above the window is parked up to twice the window.
-    fn require_open(&self, body: &Request) -> Result<(), (Option<Refusal>, Reject)> {
+    pub(super) fn require_open(&self, body: &Request) -> Result<(), (Option<Refusal>, Reject)> {
         let state = self.executor.state();
         if !state.is_listed(body.client) {
             return Err((Some(Refusal::Unlisted), Reject::UnknownClient));

@@ -8,7 +8,7 @@ use super::{Mode, Replica, Settings, Suspicion};
 use crate::message::batch::ItemKey;
 use crate::message::{Batch, Item, PeerMessage};
 use crate::service::NumberStatus;
-use crate::types::{Instant, Nonce, RequestNumber, Seq, Span};
+use crate::types::{Instant, Nonce, Seq, Span};
 use std::collections::VecDeque;
 
 /// Samples kept of how long things take; old ones make place.
@@ -280,17 +280,10 @@ impl Replica {
         self.note_what_is_owed();
     }
 
-    /// Whether an item may still be executed.
+    /// Whether an item may still be executed, and has a place to wait in.
     pub(super) fn is_open(&self, item: &Item) -> bool {
         match item {
-            Item::Request(request) => {
-                let body = &request.body;
-                let Some(last) = body.last() else { return false };
-                let state = self.executor.state();
-                (body.first.0..=last.0)
-                    .map(RequestNumber)
-                    .any(|number| is_open(state.status(body.client, number)))
-            }
+            Item::Request(request) => self.require_open(&request.body).is_ok(),
             Item::Recovery(recovery) => {
                 let body = &recovery.body;
                 !self.is_recovery_known(body.replica, body.nonce)
