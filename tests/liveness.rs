@@ -415,6 +415,18 @@ impl Run {
         }
     }
 
+    /// Where there is room for one more among the `f`, somebody's disk may be lost.
+    fn lose_a_disk(&mut self) {
+        let n = self.world.nodes.len() as u64;
+        let id = ReplicaId(self.chance.below(n) as u16);
+        let room = self.liar.is_none() || n == 7;
+        if room && self.is_honest(id) && self.chance.percent(40) {
+            self.world.crash(id);
+            self.world.node_mut(id).disk = Disk::default();
+            self.world.start(id, true);
+        }
+    }
+
     fn heal(&mut self) {
         self.cut.clear();
         self.wire.retain(|_, flight| flight.from.0 % 2 == 0);
@@ -552,6 +564,7 @@ fn run(seed: u64) {
     let end = run.world.now.plus(Span::seconds(1));
     run.until(end, |_| false);
     run.chaos();
+    run.lose_a_disk();
     run.heal();
     run.require_progress();
     run.require_quiet();
@@ -730,4 +743,175 @@ fn a_part_that_comes_late_is_taken_all_the_same() {
     let end = run.world.now.plus(Span::seconds(20));
     run.until(end, |_| false);
     assert_eq!(run.world.executed(), [20; 4], "{}", run.describe());
+}
+
+#[test]
+fn a_recovery_that_was_skipped_by_transfer_is_waited_for_no_more() {
+    let patient = Settings { patience: Span::seconds(20), ..Settings::default() };
+    let mut world = World::with(7, world::parameters(), patient);
+    write(&mut world, 1..=3, 0);
+    lose(&mut world, |flight| {
+        flight.to == ReplicaId(5) && !matches!(flight.message, PeerMessage::Recovery(_))
+    });
+    world.crash(ReplicaId(6));
+    world.node_mut(ReplicaId(6)).disk = Disk::default();
+    world.start(ReplicaId(6), true);
+    world.pass(Span::seconds(5));
+    world.filters.clear();
+    world.pass(Span::seconds(60));
+    assert_eq!(*world.replica(6).standing(), Standing::Voting);
+    assert_eq!(suspicions(&world, 5), 0);
+}
+
+#[test]
+fn a_slow_disk_after_a_recovery_is_not_taken_for_a_faulty_primary() {
+    let mut world = World::new(7);
+    write(&mut world, 1..=3, 0);
+    world.node_mut(ReplicaId(5)).holds_saves = true;
+    world.crash(ReplicaId(6));
+    world.node_mut(ReplicaId(6)).disk = Disk::default();
+    world.start(ReplicaId(6), true);
+    world.pass(Span::seconds(20));
+    assert_eq!(*world.replica(6).standing(), Standing::Voting);
+    assert_eq!(suspicions(&world, 5), 0);
+}
+
+#[test]
+fn agreed_time_ahead_of_all_clocks_stops_nobody() {
+    let mut world = World::new(4);
+    world.nodes.iter_mut().for_each(|node| node.wall_offset = 3_600_000_000);
+    write(&mut world, 1..=1, 0);
+    world.nodes.iter_mut().for_each(|node| node.wall_offset = 0);
+    write(&mut world, 2..=2, 0);
+    assert_eq!(world.executed(), [2; 4]);
+}
+
+#[test]
+fn a_flood_of_statuses_is_answered_at_a_bounded_rate() {
+    let mut world = World::new(4);
+    write(&mut world, 1..=7, 0);
+    world.pass(Span::seconds(2));
+    for _ in 0..100 {
+        let status = Status {
+            view: View(0),
+            active: true,
+            stable: Seq(0),
+            executed: Seq(0),
+            slots: Vec::new().into(),
+            view_changes: Vec::new().into(),
+        };
+        let message = PeerMessage::Status(status);
+        world.deliver_certainly(Flight { from: ReplicaId(3), to: ReplicaId(0), message });
+    }
+    assert!(world.network.len() <= 3 * 7, "{} answers", world.network.len());
+}
+
+#[test]
+fn an_orderly_rotation_makes_nobody_wait_longer() {
+    let parameters = quorate::message::Parameters { rotation: 1, ..world::parameters() };
+    let mut world = World::with(4, parameters, settings());
+    for number in 1..=60 {
+        let primary = (world.replica(1).view().0 % 4) as u16;
+        write(&mut world, number..=number, primary);
+    }
+    for id in 0..4 {
+        assert_eq!(world.replica(id).patience(), settings().patience);
+    }
+}
+
+#[test]
+fn what_was_chosen_above_a_laggards_window_is_voted_on_once_the_window_moves() {
+    let mut world = World::new(4);
+    write(&mut world, 1..=3, 0);
+    world.node_mut(ReplicaId(3)).holds_saves = true;
+    write(&mut world, 4..=40, 0);
+    world.pass(Span::seconds(2));
+    lose(&mut world, |flight| {
+        matches!(&flight.message, PeerMessage::Commit(vote) if vote.body.seq > Seq(40))
+    });
+    write(&mut world, 41..=44, 0);
+    world.crash(ReplicaId(0));
+    world.pass(Span::milliseconds(1_300));
+    world.filters.clear();
+    assert_eq!(world.views(), [View(1); 3]);
+    world.release_saves(ReplicaId(3));
+    world.pass(Span::milliseconds(600));
+    assert_eq!(world.executed(), [0, 44, 44, 44]);
+    assert_eq!(world.views(), [View(1); 3]);
+}
+
+#[test]
+fn what_the_log_holds_undecided_is_waited_for_after_a_restart() {
+    let mut world = World::new(4);
+    lose(&mut world, |flight| {
+        let is_prepare = matches!(flight.message, PeerMessage::Prepare(_));
+        matches!(flight.message, PeerMessage::Commit(_)) || is_prepare && flight.to != ReplicaId(1)
+    });
+    write(&mut world, 1..=1, 0);
+    world.ids().for_each(|id| world.crash(id));
+    world.filters.clear();
+    (1..4).for_each(|id| world.start(ReplicaId(id), false));
+    world.pass(Span::seconds(6));
+    assert_eq!(world.executed(), [0, 1, 1, 1]);
+}
+
+#[test]
+fn a_lost_relay_in_an_idle_cluster_is_made_good_by_the_next_status() {
+    let mut world = World::new(4);
+    world.pass(Span::milliseconds(3_010));
+    lose(&mut world, |flight| matches!(flight.message, PeerMessage::Relay(_)));
+    let request = world.request(0, 1, 0, &[&put(1)]);
+    world.submit(&request, ReplicaId(1));
+    world.deliver_all();
+    world.filters.clear();
+    world.pass(settings().status_interval.times(2));
+    assert_eq!(world.executed(), [1; 4]);
+}
+
+#[test]
+fn batches_that_no_view_decided_are_not_kept_for_ever() {
+    let mut world = World::with(4, world::parameters(), settings());
+    lose(&mut world, |flight| matches!(flight.message, PeerMessage::Prepare(_)));
+    let request = world.request(0, 1, 0, &[&put(1)]);
+    (0..4).for_each(|id| world.submit(&request, ReplicaId(id)));
+    world.pass(Span::seconds(120));
+    for id in 0..4 {
+        assert!(world.replica(id).held().bodies <= 2, "{:?}", world.replica(id).held());
+    }
+}
+
+#[test]
+fn a_vote_far_ahead_does_not_put_off_the_fair_round() {
+    let mut world = World::new(4);
+    world.crash(ReplicaId(0));
+    let by = Voter { replica: ReplicaId(0), incarnation: Incarnation::FIRST };
+    let far = Commit { view: View(0), seq: Seq(32), digest: Digest([7; 32]), by };
+    let far = Signed::sign(far, &world.genesis.cluster(), &key(ReplicaId(0)));
+    for to in (1..4).map(ReplicaId) {
+        let message = PeerMessage::Commit(far.clone());
+        world.deliver_certainly(Flight { from: ReplicaId(0), to, message });
+    }
+    let request = world.request(0, 1, 0, &[&put(1)]);
+    (1..4).for_each(|id| world.submit(&request, ReplicaId(id)));
+    for seq in 1..=25 {
+        let time = world.now_at(ReplicaId(0)).wall;
+        let other = world.request(1, seq, seq - 1, &[&put(seq)]);
+        propose(&mut world, ReplicaId(0), seq, Batch::new(time, vec![Item::Request(other)]));
+        world.pass(Span::milliseconds(300));
+    }
+    assert!(world.replies(0, 1).len() >= 3, "{:?} {:?}", world.views(), world.executed());
+}
+
+#[test]
+fn numbers_beyond_any_window_do_not_wait_across_a_view_change() {
+    let mut world = World::new(4);
+    world.crash(ReplicaId(0));
+    lose(&mut world, |flight| matches!(flight.message, PeerMessage::Prepare(_)));
+    let far = (1..=50).map(|number| world.request(1, 1_000_000 * number, 0, &[&put(1)]));
+    let far = far.map(Item::Request).collect();
+    let time = world.now_at(ReplicaId(0)).wall;
+    propose(&mut world, ReplicaId(0), 1, Batch::new(time, far));
+    world.pass(Span::milliseconds(1_500));
+    assert_eq!(world.views(), [View(1); 3]);
+    assert_eq!(world.replica(2).held().waiting, 0);
 }

@@ -18,6 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Default)]
 pub(super) struct Peer {
     status: Option<Status>,
+    /// When its status was last answered.
+    helped: Option<Instant>,
     /// How much it may still ask for before the next status.
     quota: u64,
 }
@@ -189,13 +191,20 @@ impl Replica {
         }
     }
 
-    /// What another has and lacks: what this replica has of that, it sends again.
+    /// What another has and lacks: what this replica has of that, it sends again. An
+    /// answer is far larger than the question, so it is given at a bounded rate.
     pub(super) fn on_status(&mut self, from: ReplicaId, status: Status) -> Result<(), Reject> {
+        let now = self.now.instant;
+        let rest = self.settings.status_interval.halved();
+        let peer = self.peers.entry(from).or_default();
+        peer.status = Some(status.clone());
+        if peer.helped.is_some_and(|helped| now.since(helped) < rest) {
+            return Err(Reject::OverQuota);
+        }
+        peer.helped = Some(now);
         self.help_with_view(from, &status);
         self.help_with_checkpoints(from, &status);
         self.help_with_slots(from, &status);
-        let peer = self.peers.entry(from).or_default();
-        peer.status = Some(status);
         Ok(())
     }
 
@@ -244,13 +253,16 @@ impl Replica {
         let long_ago = Instant(self.now.instant.0.saturating_sub(self.settings.status_interval.0));
         let Some(active) = self.active() else { return };
         let mut messages = Vec::new();
+        let mut bytes = 0;
         for (seq, slot) in active.slots.range(status.executed.next()..) {
             if slot.since > long_ago {
                 continue;
             }
             let index = usize::try_from(seq.since(status.executed) - 1).unwrap_or(usize::MAX);
             let has = status.slots.get(index).copied().unwrap_or(SlotStatus::Empty);
-            if has == SlotStatus::Empty && self.is_primary() {
+            if has == SlotStatus::Empty && self.is_primary() && bytes <= BYTES_PER_FETCH {
+                let batch = slot.digest().and_then(|digest| self.bodies.get(&digest));
+                bytes += batch.map_or(0, Batch::size);
                 messages.extend(self.proposal_message(slot));
             }
             if matches!(has, SlotStatus::Empty | SlotStatus::Proposed)

@@ -183,11 +183,13 @@ impl Replica {
             active.slots.retain(|number, _| *number > seq);
             active.next = active.next.max(seq.next());
         }
+        self.adopt_reached();
         self.collect_bodies();
         self.promises.forget(seq, self.view);
         self.compact_below = Some(seq);
         self.pool.trim();
         self.finish_recovery();
+        self.advance_all();
         self.consider_rotation();
         self.propose();
     }

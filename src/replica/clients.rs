@@ -59,20 +59,24 @@ impl Replica {
 
     /// Puts an item where it waits, and proposes it if this is the primary.
     pub(super) fn take_item(&mut self, item: Item) -> Result<(), Reject> {
-        let highest = self.highest_seen();
+        let (highest, executed) = (self.highest_proposed(), self.executed());
         let depth = self.settings.pipeline;
-        let had_room = highest.since(self.executed()) < depth.div_ceil(2);
-        let fence = highest.plus(depth);
+        let had_room = highest.since(executed) < depth.div_ceil(2);
+        // A proposal far ahead puts the fence no further off than an honest primary's.
+        let fence = highest.min(executed.plus(depth.saturating_mul(2))).plus(depth);
         if !self.pool.insert_seen(item, self.now.instant, fence, had_room) {
             return Err(Reject::Duplicate);
         }
+        // The next status may be that of an idle replica, and too far off.
+        let soon = self.now.instant.plus(self.settings.status_interval);
+        self.status_due = self.status_due.min(soon);
         self.propose();
         Ok(())
     }
 
     /// Whether anything in a request may still be executed, as far as this replica can
     /// tell. It may lag: a number above the window is parked up to twice the window.
-    fn require_open(&self, body: &Request) -> Result<(), (Option<Refusal>, Reject)> {
+    pub(super) fn require_open(&self, body: &Request) -> Result<(), (Option<Refusal>, Reject)> {
         let state = self.executor.state();
         if !state.is_listed(body.client) {
             return Err((Some(Refusal::Unlisted), Reject::UnknownClient));

@@ -27,7 +27,8 @@ impl Replica {
             if items.is_empty() {
                 self.fill_up_due = self.now.instant.plus(self.settings.fill_up_interval);
             }
-            let batch = Batch::new(self.now.wall.max(self.executor.agreed().time), items);
+            // Not the agreed time, though that may be later: others compare with clocks.
+            let batch = Batch::new(self.now.wall, items);
             self.propose_batch(seq, batch);
         }
     }
@@ -35,12 +36,14 @@ impl Replica {
     /// The next number to propose, if this replica may propose now.
     pub(super) fn place_to_propose(&self) -> Option<Seq> {
         let Mode::Active(active) = &self.mode else { return None };
-        let in_flight = active.next.previous().since(self.executed());
+        // A state that was transferred may have brought it past its own proposals.
+        let next = active.next.max(self.executed().next());
+        let in_flight = next.previous().since(self.executed());
         let may = self.may_vote()
             && self.is_primary()
             && in_flight < self.settings.pipeline
-            && active.next <= self.window_end();
-        may.then_some(active.next)
+            && next <= self.window_end();
+        may.then_some(next)
     }
 
     fn pick_items(&mut self) -> Vec<crate::message::Item> {
@@ -436,6 +439,14 @@ impl Replica {
         let now = self.now.instant;
         let active = self.active_mut().expect("callers have required an active view");
         active.slots.entry(seq).or_insert_with(|| Slot::new(now))
+    }
+
+    /// The highest number proposed here or decided. Votes alone are anybody's to cast.
+    pub(super) fn highest_proposed(&self) -> Seq {
+        let slots = self.active().into_iter().flat_map(|active| active.slots.iter().rev());
+        let proposed = slots.filter(|(_, slot)| slot.proposal.is_some()).map(|(seq, _)| *seq).next();
+        let decided = self.decided.keys().next_back().copied();
+        proposed.max(decided).unwrap_or_default().max(self.executed())
     }
 
     /// The highest number that this replica has seen proposed or voted about.

@@ -207,6 +207,20 @@ impl Pool {
         }
     }
 
+    /// Ends every wait for a recovery whose command was taken.
+    pub(super) fn settle_recoveries(&mut self, is_taken: impl Fn(ReplicaId, Nonce) -> bool) {
+        for (owner, queue) in &mut self.queues {
+            let Owner::Replica(replica) = *owner else { continue };
+            let numbers = queue.items.keys().copied();
+            let taken: Vec<Number> =
+                numbers.filter(|number| is_taken(replica, Nonce(*number))).collect();
+            taken.into_iter().for_each(|number| queue.remove(number));
+            if queue.unproposed.is_empty() {
+                self.ready.remove(owner);
+            }
+        }
+    }
+
     /// Since when an item is known that the primary had room for and has not proposed.
     pub(super) fn known_with_room(&self, key: ItemKey) -> Option<Instant> {
         let (owner, number) = place(key);

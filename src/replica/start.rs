@@ -320,14 +320,16 @@ impl Replica {
         self.opening = Some(opening);
     }
 
-    /// Drops what the log still has and the stable checkpoint has settled.
+    /// Drops what the log still has and the stable checkpoint has settled. What is left
+    /// is waited for from now on.
     fn forget_settled(&mut self) {
         let stable = self.stable();
-        let end = self.window_end();
+        let (end, now) = (self.window_end(), self.now.instant);
         self.prepared.retain(|seq, _| *seq > stable);
         self.checkpoints.votes.retain(|seq, _| *seq > stable);
         if let Some(active) = self.active_mut() {
             active.slots.retain(|seq, _| *seq > stable && *seq <= end);
+            active.slots.values_mut().for_each(|slot| slot.accepted = Some(now));
             active.next = active.next.max(stable.next());
         }
         self.promises.forget(stable, self.view);

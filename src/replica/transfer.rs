@@ -219,6 +219,8 @@ impl Replica {
                 }
             });
         }
+        let lives = self.executor.lives();
+        self.pool.settle_recoveries(|replica, nonce| lives.knows(replica, nonce));
     }
 
     /// Somebody fetches a part of a state that this replica may have.

@@ -437,6 +437,25 @@ impl Replica {
             .collect()
     }
 
+    /// Takes what the view's opening chose and the window has reached only now.
+    pub(super) fn adopt_reached(&mut self) {
+        let (stable, end, now) = (self.stable(), self.window_end(), self.now.instant);
+        let Some(opening) = self.opening.clone() else { return };
+        if self.active().is_none_or(|active| active.chosen_up_to <= stable) {
+            return;
+        }
+        for proposal in opening.new_view.proposals() {
+            let (seq, digest) = (proposal.body.seq, proposal.body.digest);
+            let is_taken = self.slot(seq).is_some_and(|slot| slot.proposal.is_some());
+            if seq > stable && seq <= end && !is_taken {
+                let slot = self.slot_mut(seq);
+                slot.proposal = Some(proposal);
+                slot.accepted = Some(now);
+                self.want(digest, Vec::new());
+            }
+        }
+    }
+
     /// Marks what was chosen as proposed, and asks for the bodies that are not here.
     fn want_adopted(&mut self, chosen: &[(Seq, Digest)], body: &NewView) {
         for (seq, digest) in chosen {

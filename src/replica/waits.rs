@@ -8,7 +8,7 @@ use super::{Mode, Replica, Settings, Suspicion};
 use crate::message::batch::ItemKey;
 use crate::message::{Batch, Item, PeerMessage};
 use crate::service::NumberStatus;
-use crate::types::{Instant, Nonce, RequestNumber, Seq, Span};
+use crate::types::{Instant, Nonce, Seq, Span};
 use std::collections::VecDeque;
 
 /// Samples kept of how long things take; old ones make place.
@@ -246,11 +246,12 @@ impl Replica {
         self.executor.lives().is_anything_owed() || self.is_recovery_unsettled()
     }
 
-    /// A new life needs its beginning to be stable before its replica votes.
+    /// A new life needs its beginning to be stable before its replica votes. Once it is
+    /// certified, what is left is each replica's own disk, and numbers are no help.
     fn is_recovery_unsettled(&self) -> bool {
         self.committee
             .replicas()
-            .any(|replica| self.executor.lives().began(replica) > self.stable())
+            .any(|replica| self.executor.lives().began(replica) > self.checkpoints.known())
     }
 
     /// When a fill-up may be proposed, if one is wanted.
@@ -279,17 +280,10 @@ impl Replica {
         self.note_what_is_owed();
     }
 
-    /// Whether an item may still be executed.
+    /// Whether an item may still be executed, and has a place to wait in.
     pub(super) fn is_open(&self, item: &Item) -> bool {
         match item {
-            Item::Request(request) => {
-                let body = &request.body;
-                let Some(last) = body.last() else { return false };
-                let state = self.executor.state();
-                (body.first.0..=last.0)
-                    .map(RequestNumber)
-                    .any(|number| is_open(state.status(body.client, number)))
-            }
+            Item::Request(request) => self.require_open(&request.body).is_ok(),
             Item::Recovery(recovery) => {
                 let body = &recovery.body;
                 !self.is_recovery_known(body.replica, body.nonce)
@@ -353,6 +347,8 @@ impl Replica {
     pub(super) fn consider_rotation(&mut self) {
         if self.stable() > self.waits.entered_at {
             self.waits.checkpoints_in_view += 1;
+            // Whether or not this replica was the one to wait, the view did its work.
+            self.waits.served = true;
         }
         let every = self.genesis.parameters.rotation;
         let due = every > 0 && self.waits.checkpoints_in_view >= every;
