@@ -95,6 +95,54 @@ fn a_recovered_replica_votes_after_every_restart() {
     assert_eq!(nonces.len(), 3, "every start asks under a nonce of its own");
 }
 
+/// What a primary proposed in opening a view binds it also when the log is compacted
+/// after that view is over; others who show it prove no rollback.
+#[test]
+fn a_primary_remembers_the_opening_of_a_view_that_is_over() {
+    let mut world = World::new(4);
+    order(&mut world, 1..=6);
+    lose(&mut world, |flight| matches!(flight.message, PeerMessage::Commit(_)));
+    for number in 7..=12 {
+        let request = world.request(0, number, number - 1, &[&put("a", "a")]);
+        for id in world.ids() {
+            world.submit(&request, id);
+        }
+    }
+    world.deliver_all();
+    while world.views() != [View(1); 4] || !world.replica(1).is_active() {
+        world.pass(Span::milliseconds(100));
+    }
+    let log = &world.node(R1).disk.log;
+    let opening = log.iter().find_map(|record| match record {
+        Record::NewView(opening, _) => Some(opening.body.clone()),
+        _ => None,
+    });
+    let last = opening.expect("it opened the view").pre_prepares.last().cloned();
+    let last = last.expect("what was prepared is chosen");
+    assert!(last.body.seq > Seq(8));
+    let batch = world.node(R0).disk.log.iter().find_map(|record| match record {
+        Record::PrePrepare(proposal, batch) if proposal.body.digest == last.body.digest => {
+            batch.clone()
+        }
+        _ => None,
+    });
+    for to in [R0, R2, R3] {
+        let message = PeerMessage::Propose(last.clone(), batch.clone());
+        world.deliver_certainly(Flight { from: R1, to, message });
+    }
+    while world.views() != [View(2); 4] {
+        world.pass(Span::milliseconds(100));
+    }
+    world.filters.clear();
+    world.pass(Span::seconds(3));
+    assert_eq!(world.replica(1).stable(), Seq(8));
+
+    world.crash(R1);
+    world.start(R1, false);
+    world.deliver_all();
+    assert_eq!(*world.replica(1).standing(), Standing::Voting);
+}
+
 // What the stories are told with.
 
 fn put(key: &str, value: &str) -> Vec<u8> {
