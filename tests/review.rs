@@ -143,6 +143,20 @@ fn a_primary_remembers_the_opening_of_a_view_that_is_over() {
     assert_eq!(*world.replica(1).standing(), Standing::Voting);
 }
 
+/// A compaction is a permission. Whether it is made use of before a crash or not, the
+/// checkpoint stays stable.
+#[test]
+fn a_stable_checkpoint_outlives_a_crash_before_the_compaction() {
+    let mut world = World::new(4);
+    world.nodes.iter_mut().for_each(|node| node.keeps_whole_log = true);
+    order(&mut world, 1..=45);
+    assert_eq!(world.replica(2).stable(), Seq(40));
+    world.crash(R2);
+    world.start(R2, false);
+    assert_eq!(world.replica(2).stable(), Seq(40));
+    assert!(world.replica(2).stable_certificate().is_some());
+}
+
 // What the stories are told with.
 
 fn put(key: &str, value: &str) -> Vec<u8> {
