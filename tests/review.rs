@@ -157,6 +157,27 @@ fn a_stable_checkpoint_outlives_a_crash_before_the_compaction() {
     assert!(world.replica(2).stable_certificate().is_some());
 }
 
+/// A replica that may not vote yet cannot ask for the next view either, and doesn't
+/// wake up for it again and again.
+#[test]
+fn a_starting_replica_does_not_wait_for_the_opening_of_a_view() {
+    let mut world = World::new(4);
+    order(&mut world, 1..=2);
+    isolate(&mut world, R3);
+    let request = world.request(1, 1, 0, &[&put("b", "b")]);
+    world.submit(&request, R3);
+    world.pass(Span::seconds(2));
+    assert_eq!(world.replica(3).view(), View(1));
+    world.crash(R3);
+    world.start(R3, false);
+    for other in [R1, R2] {
+        let message = wish(&world, other, Incarnation::FIRST, View(1));
+        world.deliver_certainly(Flight { from: other, to: R3, message });
+    }
+    world.pass(Span::seconds(5));
+    assert!(world.replica(3).next_deadline() > world.now);
+}
+
 // What the stories are told with.
 
 fn put(key: &str, value: &str) -> Vec<u8> {
