@@ -178,6 +178,28 @@ fn a_starting_replica_does_not_wait_for_the_opening_of_a_view() {
     assert!(world.replica(3).next_deadline() > world.now);
 }
 
+/// A state that is fetched may lie beyond the beginning of somebody's new life; what
+/// that one said about views before is void as if it had been executed here.
+#[test]
+fn a_transfer_past_a_new_life_voids_the_old_wish() {
+    let mut world = World::new(4);
+    order(&mut world, 1..=2);
+    let old = wish(&world, R2, Incarnation::FIRST, View(1));
+    world.deliver_certainly(Flight { from: R2, to: R3, message: old });
+    isolate(&mut world, R3);
+    late_command(&mut world, R2, Nonce(99));
+    world.pass(Span::seconds(5));
+    order(&mut world, 3..=60);
+    world.filters.clear();
+    world.pass(Span::seconds(3));
+    assert_eq!(world.executed()[3], world.executed()[0]);
+    assert_eq!(world.views(), [View(0); 4]);
+
+    let message = wish(&world, R1, Incarnation::FIRST, View(1));
+    world.deliver_certainly(Flight { from: R1, to: R3, message });
+    assert_eq!(world.replica(3).view(), View(0), "one true wish is not enough to join");
+}
+
 // What the stories are told with.
 
 fn put(key: &str, value: &str) -> Vec<u8> {
