@@ -200,6 +200,20 @@ fn a_transfer_past_a_new_life_voids_the_old_wish() {
     assert_eq!(world.replica(3).view(), View(0), "one true wish is not enough to join");
 }
 
+/// Somebody kept an old command of a replica and releases it while the fresh one waits
+/// for its turn.
+#[test]
+fn an_old_recovery_released_late_does_not_displace_the_fresh_one() {
+    let mut world = World::new(4);
+    order(&mut world, 1..=3);
+    late_command(&mut world, R2, Nonce(99));
+    lose_disk(&mut world, R3);
+    world.pass(Span::milliseconds(300));
+    late_command(&mut world, R3, Nonce(98));
+    world.pass(Span::seconds(20));
+    assert_eq!(*world.replica(3).standing(), Standing::Voting);
+}
+
 // What the stories are told with.
 
 fn put(key: &str, value: &str) -> Vec<u8> {
