@@ -3,10 +3,12 @@
 
 mod world;
 
-use quorate::message::{PeerMessage, RecoveryRequest, Signed, ViewChange, Voter};
-use quorate::replica::{Record, Standing};
+use quorate::message::{
+    Evidence, PeerMessage, Prepare, RecoveryRequest, Signed, ViewChange, Voter,
+};
+use quorate::replica::{Durable, Input, Outgoing, Record, Standing};
 use quorate::service::kv::KvOperation;
-use quorate::types::{Incarnation, Nonce, ReplicaId, Seq, Span, View};
+use quorate::types::{Digest, Incarnation, Nonce, ReplicaId, Seq, Span, View};
 use quorate::wire::{Blob, List};
 use world::{Disk, Flight, World, parameters, replica_key};
 
@@ -212,6 +214,28 @@ fn an_old_recovery_released_late_does_not_displace_the_fresh_one() {
     late_command(&mut world, R3, Nonce(98));
     world.pass(Span::seconds(20));
     assert_eq!(*world.replica(3).standing(), Standing::Voting);
+}
+
+/// Somebody prepares what was never proposed, and is shown the proposal: but no sooner
+/// than that is on disk, or a crash would let the primary propose otherwise.
+#[test]
+fn a_proposal_is_shown_to_a_liar_only_when_it_is_on_disk() {
+    let mut world = World::new(4);
+    let request = world.request(0, 1, 0, &[&put("a", "a")]);
+    world.submit(&request, R0);
+    let by = Voter { replica: R3, incarnation: Incarnation::FIRST };
+    let body = Prepare { view: View(0), seq: Seq(1), digest: Digest::of(b"else"), by };
+    let vote = Signed::sign(body, &world.genesis.cluster(), &replica_key(3));
+    let message = world.verifier.peer(PeerMessage::Prepare(vote)).expect("well signed");
+    let now = world.now_at(R0);
+    let primary = world.node_mut(R0).replica.as_mut().expect("it runs");
+    let effects = primary.handle(now, Input::Peer { from: R3, message: Box::new(message) });
+    let parts = effects.into_parts();
+    let is_proposal = |outgoing: &Outgoing| {
+        matches!(outgoing, Outgoing::Peer(_, message) if matches!(**message, PeerMessage::Propose(..)))
+    };
+    assert!(!parts.free.iter().any(is_proposal));
+    assert!(parts.bound.release(&Durable::after_sync()).iter().any(is_proposal));
 }
 
 // What the stories are told with.
