@@ -3,10 +3,12 @@
 
 mod world;
 
-use quorate::message::{PeerMessage, RecoveryRequest, Signed, ViewChange, Voter};
-use quorate::replica::{Record, Standing};
+use quorate::message::{
+    Evidence, PeerMessage, Prepare, RecoveryRequest, Signed, ViewChange, Voter,
+};
+use quorate::replica::{Durable, Input, Outgoing, Record, Standing};
 use quorate::service::kv::KvOperation;
-use quorate::types::{Incarnation, Nonce, ReplicaId, Seq, Span, View};
+use quorate::types::{Digest, Incarnation, Nonce, ReplicaId, Seq, Span, View};
 use quorate::wire::{Blob, List};
 use world::{Disk, Flight, World, parameters, replica_key};
 
@@ -93,6 +95,147 @@ fn a_recovered_replica_votes_after_every_restart() {
     }
     nonces.dedup();
     assert_eq!(nonces.len(), 3, "every start asks under a nonce of its own");
+}
+
+/// What a primary proposed in opening a view binds it also when the log is compacted
+/// after that view is over; others who show it prove no rollback.
+#[test]
+fn a_primary_remembers_the_opening_of_a_view_that_is_over() {
+    let mut world = World::new(4);
+    order(&mut world, 1..=6);
+    lose(&mut world, |flight| matches!(flight.message, PeerMessage::Commit(_)));
+    for number in 7..=12 {
+        let request = world.request(0, number, number - 1, &[&put("a", "a")]);
+        for id in world.ids() {
+            world.submit(&request, id);
+        }
+    }
+    world.deliver_all();
+    while world.views() != [View(1); 4] || !world.replica(1).is_active() {
+        world.pass(Span::milliseconds(100));
+    }
+    let log = &world.node(R1).disk.log;
+    let opening = log.iter().find_map(|record| match record {
+        Record::NewView(opening, _) => Some(opening.body.clone()),
+        _ => None,
+    });
+    let last = opening.expect("it opened the view").pre_prepares.last().cloned();
+    let last = last.expect("what was prepared is chosen");
+    assert!(last.body.seq > Seq(8));
+    let batch = world.node(R0).disk.log.iter().find_map(|record| match record {
+        Record::PrePrepare(proposal, batch) if proposal.body.digest == last.body.digest => {
+            batch.clone()
+        }
+        _ => None,
+    });
+    for to in [R0, R2, R3] {
+        let message = PeerMessage::Propose(last.clone(), batch.clone());
+        world.deliver_certainly(Flight { from: R1, to, message });
+    }
+    while world.views() != [View(2); 4] {
+        world.pass(Span::milliseconds(100));
+    }
+    world.filters.clear();
+    world.pass(Span::seconds(3));
+    assert_eq!(world.replica(1).stable(), Seq(8));
+
+    world.crash(R1);
+    world.start(R1, false);
+    world.deliver_all();
+    assert_eq!(*world.replica(1).standing(), Standing::Voting);
+}
+
+/// A compaction is a permission. Whether it is made use of before a crash or not, the
+/// checkpoint stays stable.
+#[test]
+fn a_stable_checkpoint_outlives_a_crash_before_the_compaction() {
+    let mut world = World::new(4);
+    world.nodes.iter_mut().for_each(|node| node.keeps_whole_log = true);
+    order(&mut world, 1..=45);
+    assert_eq!(world.replica(2).stable(), Seq(40));
+    world.crash(R2);
+    world.start(R2, false);
+    assert_eq!(world.replica(2).stable(), Seq(40));
+    assert!(world.replica(2).stable_certificate().is_some());
+}
+
+/// A replica that may not vote yet cannot ask for the next view either, and doesn't
+/// wake up for it again and again.
+#[test]
+fn a_starting_replica_does_not_wait_for_the_opening_of_a_view() {
+    let mut world = World::new(4);
+    order(&mut world, 1..=2);
+    isolate(&mut world, R3);
+    let request = world.request(1, 1, 0, &[&put("b", "b")]);
+    world.submit(&request, R3);
+    world.pass(Span::seconds(2));
+    assert_eq!(world.replica(3).view(), View(1));
+    world.crash(R3);
+    world.start(R3, false);
+    for other in [R1, R2] {
+        let message = wish(&world, other, Incarnation::FIRST, View(1));
+        world.deliver_certainly(Flight { from: other, to: R3, message });
+    }
+    world.pass(Span::seconds(5));
+    assert!(world.replica(3).next_deadline() > world.now);
+}
+
+/// A state that is fetched may lie beyond the beginning of somebody's new life; what
+/// that one said about views before is void as if it had been executed here.
+#[test]
+fn a_transfer_past_a_new_life_voids_the_old_wish() {
+    let mut world = World::new(4);
+    order(&mut world, 1..=2);
+    let old = wish(&world, R2, Incarnation::FIRST, View(1));
+    world.deliver_certainly(Flight { from: R2, to: R3, message: old });
+    isolate(&mut world, R3);
+    late_command(&mut world, R2, Nonce(99));
+    world.pass(Span::seconds(5));
+    order(&mut world, 3..=60);
+    world.filters.clear();
+    world.pass(Span::seconds(3));
+    assert_eq!(world.executed()[3], world.executed()[0]);
+    assert_eq!(world.views(), [View(0); 4]);
+
+    let message = wish(&world, R1, Incarnation::FIRST, View(1));
+    world.deliver_certainly(Flight { from: R1, to: R3, message });
+    assert_eq!(world.replica(3).view(), View(0), "one true wish is not enough to join");
+}
+
+/// Somebody kept an old command of a replica and releases it while the fresh one waits
+/// for its turn.
+#[test]
+fn an_old_recovery_released_late_does_not_displace_the_fresh_one() {
+    let mut world = World::new(4);
+    order(&mut world, 1..=3);
+    late_command(&mut world, R2, Nonce(99));
+    lose_disk(&mut world, R3);
+    world.pass(Span::milliseconds(300));
+    late_command(&mut world, R3, Nonce(98));
+    world.pass(Span::seconds(20));
+    assert_eq!(*world.replica(3).standing(), Standing::Voting);
+}
+
+/// Somebody prepares what was never proposed, and is shown the proposal: but no sooner
+/// than that is on disk, or a crash would let the primary propose otherwise.
+#[test]
+fn a_proposal_is_shown_to_a_liar_only_when_it_is_on_disk() {
+    let mut world = World::new(4);
+    let request = world.request(0, 1, 0, &[&put("a", "a")]);
+    world.submit(&request, R0);
+    let by = Voter { replica: R3, incarnation: Incarnation::FIRST };
+    let body = Prepare { view: View(0), seq: Seq(1), digest: Digest::of(b"else"), by };
+    let vote = Signed::sign(body, &world.genesis.cluster(), &replica_key(3));
+    let message = world.verifier.peer(PeerMessage::Prepare(vote)).expect("well signed");
+    let now = world.now_at(R0);
+    let primary = world.node_mut(R0).replica.as_mut().expect("it runs");
+    let effects = primary.handle(now, Input::Peer { from: R3, message: Box::new(message) });
+    let parts = effects.into_parts();
+    let is_proposal = |outgoing: &Outgoing| {
+        matches!(outgoing, Outgoing::Peer(_, message) if matches!(**message, PeerMessage::Propose(..)))
+    };
+    assert!(!parts.free.iter().any(is_proposal));
+    assert!(parts.bound.release(&Durable::after_sync()).iter().any(is_proposal));
 }
 
 // What the stories are told with.

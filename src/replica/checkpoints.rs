@@ -174,6 +174,7 @@ impl Replica {
         assert!(seq > before, "the stable checkpoint never goes back");
         self.out.notice(Notice::Stable(seq, certificate.digest()));
         self.checkpoints.stable = seq;
+        self.out.record(Record::Stable(CheckpointCertificate::clone(&certificate)));
         self.checkpoints.certificate = Some(certificate);
         self.checkpoints.own.retain(|number, _| *number >= before);
         self.checkpoints.votes.retain(|number, _| *number > seq);

@@ -29,8 +29,6 @@ struct Life {
     current: Incarnation,
     /// The checkpoint at which the current one took effect; genesis for the first.
     since: Seq,
-    /// The nonce of the command that made it.
-    nonce: Option<Nonce>,
     pending: Option<Pending>,
     /// A command that waits for its turn.
     queued: Option<Nonce>,
@@ -90,11 +88,13 @@ impl Lives {
         self.life(replica).map_or(Seq::GENESIS, |life| life.since)
     }
 
-    /// The checkpoint at which the command with this nonce took effect, if it has and
-    /// no later one did.
+    /// The checkpoint by which the command with this nonce took effect, if it has: its
+    /// own, or that of a later one, which asks for no less.
     pub(super) fn effect_of(&self, replica: ReplicaId, nonce: Nonce) -> Option<Seq> {
         let life = self.life(replica)?;
-        (life.nonce == Some(nonce)).then_some(life.since)
+        let is_under_way = life.queued == Some(nonce)
+            || life.pending.is_some_and(|pending| pending.nonce == nonce);
+        (life.used.contains(&nonce) && !is_under_way).then_some(life.since)
     }
 
     /// Whether a command with this nonce was taken already.
@@ -108,7 +108,9 @@ impl Lives {
     }
 
     /// Executes a command at `r`. One that was taken before has no effect; one that
-    /// comes while another is under way waits in its place.
+    /// comes while another is under way waits. One that comes while another of the same
+    /// replica waits is not taken: it would displace the other, which may be the one
+    /// that the replica stands by, and who means it asks again.
     pub(super) fn request(
         &mut self,
         replica: ReplicaId,
@@ -121,6 +123,9 @@ impl Lives {
             return;
         }
         let Some(life) = self.0.0.get_mut(usize::from(replica.0)) else { return };
+        if life.queued.is_some() {
+            return;
+        }
         life.queued = Some(nonce);
         life.used.0.push(nonce);
         if life.used.len() > MOST_NONCES {
@@ -163,7 +168,6 @@ impl Lives {
             {
                 life.current = life.current.next();
                 life.since = pending.at;
-                life.nonce = Some(pending.nonce);
                 life.pending = None;
                 begun.push((replica, life.current));
             }

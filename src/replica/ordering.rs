@@ -216,7 +216,8 @@ impl Replica {
         if batch.is_some() || proposal.body.digest == NULL {
             self.slot_mut(seq).shown = true;
             let message = PeerMessage::Propose(proposal.into_inner(), batch);
-            self.out.send_free(To::Peer(to), message);
+            // It may be one's own, recorded a moment ago and not on disk yet.
+            self.out.send(To::Peer(to), message);
         }
     }
 

@@ -3,6 +3,7 @@
 //! digest when it arrives.
 
 use super::checkpoints::Own;
+use super::lives::Lives;
 use super::{Notice, Replica, To};
 use crate::message::{CheckpointCertificate, Fetch, PeerMessage, Reject, Verified};
 use crate::service::tree::{Assembly, Part, Path};
@@ -193,7 +194,8 @@ impl Replica {
             // More than `f` certified something that is no state: nothing can be done.
             return;
         };
-        self.executor = executor;
+        let before = std::mem::replace(&mut self.executor, executor);
+        self.begin_lives_since(before.lives());
         self.checkpoints.diverged = false;
         self.checkpoints.own.retain(|number, _| *number < seq);
         self.checkpoints.own.insert(seq, Own { digest, tree: tree.clone(), saved: false });
@@ -204,6 +206,16 @@ impl Replica {
         self.note_what_is_owed();
         self.execute_ready();
         self.finish_recovery();
+    }
+
+    /// After a jump over entries: the lives that began in them have begun here too.
+    fn begin_lives_since(&mut self, before: &Lives) {
+        for replica in self.committee.replicas() {
+            let current = self.executor.lives().current(replica);
+            if current != before.current(replica) {
+                self.on_new_life(replica, current);
+            }
+        }
     }
 
     /// After a jump over entries: ends the waits for whatever they settled.

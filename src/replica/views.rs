@@ -272,6 +272,11 @@ impl Replica {
         let place = Place { kind: Kind::NewView, view, seq: Seq::GENESIS };
         let new_view = self.promises.sign(place, identity(&body), body);
         self.out.record(Record::NewView(Signed::clone(&new_view), None));
+        // The opening goes from the log with its view; what it promises about numbers
+        // stays until these are settled.
+        for proposal in new_view.body.pre_prepares.iter() {
+            self.out.record(Record::PrePrepare(proposal.clone(), None));
+        }
         self.out.send(To::Everyone, PeerMessage::NewView(Signed::clone(&new_view), None));
         self.enter(Opening { new_view, shown: None });
     }
