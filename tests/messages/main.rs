@@ -3,6 +3,7 @@
 mod golden;
 mod new_view;
 mod properties;
+mod samples;
 mod signatures;
 #[allow(dead_code, reason = "other test binaries use the rest")]
 #[path = "../support/mod.rs"]

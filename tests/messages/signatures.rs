@@ -6,7 +6,7 @@ use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::IsIdentity;
 use proptest::prelude::*;
 use quorate::crypto::{
-    BadKey, Check, Ed25519, PublicKey, Scheme, SecretKey, Signature, Signer, statement,
+    BadKey, Check, Ed25519, PublicKey, Scheme, SecretKey, Signature, Signer,
 };
 use sha2::{Digest as _, Sha512};
 
@@ -373,7 +373,7 @@ fn errors_that_cancel_each_other_are_found() {
     assert!(!Ed25519.verify_all(&batch));
     // The same under one key, whose terms are summed before they are multiplied.
     let key = SecretKey::from_seed(&[7; 32]);
-    let mut signed = |statement: &[u8], shift: Scalar| {
+    let signed = |statement: &[u8], shift: Scalar| {
         let mut signature = key.sign(statement);
         let s: [u8; 32] = signature.0[32..].try_into().expect("half of a signature");
         let s = Scalar::from_bytes_mod_order(s) + shift;
@@ -455,7 +455,7 @@ mod domains {
 
     use super::*;
     use crate::support::{Cluster, digest, parameters, request_body, voter};
-    use quorate::crypto::{ClusterId, Tag};
+    use quorate::crypto::{ClusterId, Tag, statement};
     use quorate::message::{
         Body, Checkpoint, Commit, NewView, Parameters, PrePrepare, Prepare, RecoveryRequest,
         Request, Signed, ViewChange,
