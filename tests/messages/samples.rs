@@ -2,8 +2,8 @@
 //! not compile until it has a name here, and its name fails until there is a value.
 
 use crate::support::{Cluster, digest, request_body, voter};
-use quorate::message::batch::NULL;
 use quorate::crypto::{ClusterId, PublicKey, Signature};
+use quorate::message::batch::NULL;
 use quorate::message::{
     Batch, CheckpointCertificate, ClientMessage, Commit, Evidence, Fetch, Genesis, Held, Item,
     NewView, PeerMessage, PreparedCertificate, Reply, ReplyOutcome, Signed, SlotStatus,

@@ -5,9 +5,7 @@ use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::IsIdentity;
 use proptest::prelude::*;
-use quorate::crypto::{
-    BadKey, Check, Ed25519, PublicKey, Scheme, SecretKey, Signature, Signer,
-};
+use quorate::crypto::{BadKey, Check, Ed25519, PublicKey, Scheme, SecretKey, Signature, Signer};
 use sha2::{Digest as _, Sha512};
 
 /// A check, what it is made of, and what ZIP 215 says of it.
@@ -24,7 +22,8 @@ fn scalar(seed: u64) -> Scalar {
 }
 
 fn challenge(r: &[u8; 32], key: &[u8; 32], message: &[u8]) -> Scalar {
-    let hash: [u8; 64] = Sha512::new().chain_update(r).chain_update(key).chain_update(message).finalize().into();
+    let hash: [u8; 64] =
+        Sha512::new().chain_update(r).chain_update(key).chain_update(message).finalize().into();
     Scalar::from_bytes_mod_order_wide(&hash)
 }
 
@@ -336,8 +335,9 @@ fn a_bad_signature_spoils_a_batch_of_any_size_at_any_position() {
     let (good, bad): (Vec<Case>, Vec<Case>) = cases().into_iter().partition(|case| case.is_good);
     let mut next_bad = bad.iter().cycle();
     for size in 1..=40usize {
-        let mut batch: Vec<Check> =
-            (0..size).map(|index| good[(size * 17 + index * 7) % good.len()].check.clone()).collect();
+        let mut batch: Vec<Check> = (0..size)
+            .map(|index| good[(size * 17 + index * 7) % good.len()].check.clone())
+            .collect();
         assert!(Ed25519.verify_all(&batch), "{size} good ones");
         for position in [0, size / 3, size / 2, size - 1] {
             let case = next_bad.next().expect("they go round");

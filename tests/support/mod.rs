@@ -3,7 +3,7 @@
 //! Keys follow from numbers, so that every run signs the same bytes. Everything here
 //! signs what it is told to; whether that is allowed is for the tested code to find.
 
-use quorate::crypto::{ClusterId, Ed25519, PublicKey, SecretKey, Signature, Signer};
+use quorate::crypto::{ClusterId, Ed25519, PublicKey, SecretKey};
 use quorate::message::{
     Author, Batch, Body, Checkpoint, CheckpointCertificate, Commit, CommitCertificate, Endorsement,
     Genesis, Item, NewView, Parameters, PrePrepare, Prepare, PreparedCertificate, RecoveryRequest,
@@ -128,7 +128,6 @@ impl Cluster {
         Signed::sign(body, &self.id, &self.keys[&signer])
     }
 
-
     pub(crate) fn request(&self, client: u32, first: u64, operations: &[&str]) -> Signed<Request> {
         self.sign(request_body(client, first, 0, operations))
     }
@@ -147,13 +146,7 @@ impl Cluster {
         self.sign(PrePrepare { view: View(view), seq: Seq(seq), digest, by })
     }
 
-    pub(crate) fn prepare(
-        &self,
-        by: u16,
-        view: u64,
-        seq: u64,
-        digest: Digest,
-    ) -> Signed<Prepare> {
+    pub(crate) fn prepare(&self, by: u16, view: u64, seq: u64, digest: Digest) -> Signed<Prepare> {
         self.sign(Prepare { view: View(view), seq: Seq(seq), digest, by: voter(by) })
     }
 
