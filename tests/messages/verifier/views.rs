@@ -357,3 +357,35 @@ fn the_certificate_beside_a_new_view_is_checked() {
         Reject::BadSignature
     );
 }
+
+/// The largest new view there can be is as large as the genesis reckons: a cluster that
+/// is accepted can send it, and twice over as evidence.
+#[test]
+fn the_largest_new_view_of_an_accepted_cluster_fits_in_a_message() {
+    use quorate::message::genesis::{BadGenesis, Genesis, Parameters};
+    use quorate::wire::{MOST_BYTES, encode};
+    for cluster in clusters() {
+        let (a, window) = (digest("a"), 8);
+        let prepared: Vec<_> = (5..5 + window).map(|seq| cluster.prepared(0, seq, a)).collect();
+        let stable = cluster.stable(4, digest("state"));
+        let changes = (0..cluster.quorum())
+            .map(|by| cluster.view_change(by, 1, Some(stable.clone()), prepared.clone()))
+            .collect();
+        let proposals: Vec<(u64, Digest)> = (5..5 + window).map(|seq| (seq, a)).collect();
+        let opening = cluster.new_view(1, changes, &proposals);
+        let bytes = encode(&opening).len() as u64;
+        assert!(cluster.verifier.peer(PeerMessage::NewView(opening, None)).is_ok());
+        // What a window of one more adds to all the view-changes and to the proposals.
+        let certificate = encode(&prepared[0]).len() as u64;
+        let proposal = encode(prepared[0].proposal()).len() as u64;
+        let each = u64::from(cluster.quorum()) * certificate + proposal;
+        let largest = (MOST_BYTES as u64 - (64 << 10)) / 2;
+        let most_window = window + (largest - bytes) / each;
+        let check = |window| {
+            let parameters = Parameters { window, ..cluster.genesis.parameters };
+            Genesis { parameters, ..Genesis::clone(&cluster.genesis) }.check()
+        };
+        assert!(check(most_window).is_ok(), "{most_window} fits");
+        assert!(matches!(check(most_window + 1), Err(BadGenesis::Parameters(_))));
+    }
+}
