@@ -51,9 +51,11 @@ const KINDS: [Kind; 3] = [
     },
 ];
 
-fn each(
-    story: impl Fn(&Cluster, &Kind, Vec<Endorsement>, &dyn Fn(Vec<Endorsement>) -> Result<(), Reject>),
-) {
+/// Judges a certificate of these members about one place.
+type Judge<'a> = &'a dyn Fn(Vec<Endorsement>) -> Result<(), Reject>;
+
+/// Tells a story of each kind in each cluster, beginning with the members of a true one.
+fn each(story: impl Fn(&Cluster, &Kind, Vec<Endorsement>, Judge<'_>)) {
     for cluster in clusters() {
         for kind in KINDS {
             let members = (kind.members)(&cluster);
