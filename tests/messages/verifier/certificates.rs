@@ -9,6 +9,9 @@ use quorate::message::{
 };
 use quorate::types::{Digest, Incarnation, ReplicaId, Seq, Timestamp, View};
 
+/// Judges a certificate of these members about a place.
+type JudgeParts = fn(&Cluster, View, Seq, Digest, Vec<Endorsement>) -> Result<(), Reject>;
+
 /// One kind of certificate, made of any members.
 struct Kind {
     name: &'static str,
@@ -17,7 +20,7 @@ struct Kind {
     /// The signatures of these replicas, true ones.
     sign: fn(&Cluster, &[u16], View, Seq, Digest) -> Vec<Endorsement>,
     /// Judges a certificate of these members about `VIEW`, `SEQ` and `a`.
-    judge: fn(&Cluster, View, Seq, Digest, Vec<Endorsement>) -> Result<(), Reject>,
+    judge: JudgeParts,
 }
 
 const VIEW: View = View(2);
