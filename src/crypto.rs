@@ -19,7 +19,9 @@
 //!   from one another on crafted `R`, which is why this module uses none of them.
 //!
 //! The coefficients of the combination come from a hash of all that is checked. Nobody
-//! can choose signatures after seeing them, and verification needs no randomness.
+//! can choose signatures after seeing them, and verification needs no randomness. (In which
+//! order the library hands them out may differ between two runs; no verdict depends on it
+//! but by that chance.)
 
 use crate::types::Digest;
 use crate::wire;

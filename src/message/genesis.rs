@@ -10,6 +10,15 @@ use std::collections::BTreeSet;
 /// The most clients that one cluster lists.
 pub const MOST_CLIENTS: usize = 100_000;
 
+/// The most bytes of a new view. Two fit in one message, as evidence, with some room.
+const MOST_NEW_VIEW_BYTES: u64 = (wire::MOST_BYTES as u64 - (64 << 10)) / 2;
+
+/// A signed proposal: view, number, digest, voter, signature.
+const PROPOSAL_BYTES: u64 = 8 + 8 + 32 + 10 + 64;
+
+/// A member of a certificate: voter, signature.
+const ENDORSEMENT_BYTES: u64 = 10 + 64;
+
 /// What every replica must hold alike for the protocol to work. Part of the genesis,
 /// and so of the cluster's name. What may differ from node to node is not in here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Encode, Decode)]
@@ -106,7 +115,13 @@ impl Genesis {
         let committee = self.check_members()?;
         self.check_keys()?;
         self.parameters.check()?;
-        Ok(committee)
+        match self.parameters.most_new_view_bytes(committee) <= MOST_NEW_VIEW_BYTES {
+            true => Ok(committee),
+            false => Err(BadGenesis::Parameters(
+                "a new view of so many replicas over so large a window could exceed what a \
+                 message may have: choose a smaller window, or list fewer replicas",
+            )),
+        }
     }
 
     fn check_members(&self) -> Result<Committee, BadGenesis> {
@@ -135,13 +150,31 @@ impl Genesis {
 }
 
 impl Parameters {
+    /// More bytes than the largest bundle takes, alone in a batch.
+    fn most_request_bytes(&self) -> u64 {
+        let operations = self.bundle_operations.saturating_mul(16);
+        self.bundle_bytes.saturating_add(operations).saturating_add(256)
+    }
+
+    /// The bytes of the largest new view: `Q` view-changes, each with a prepared
+    /// certificate for every number of the window, and as many proposals.
+    fn most_new_view_bytes(&self, committee: Committee) -> u64 {
+        let quorum = committee.quorum() as u64;
+        let prepared = PROPOSAL_BYTES + 8 + (quorum - 1) * ENDORSEMENT_BYTES;
+        let stable = 8 + 32 + 8 + quorum * ENDORSEMENT_BYTES;
+        let window = |bytes: u64| self.window.saturating_mul(bytes);
+        let view_change = window(prepared).saturating_add(8 + 10 + 1 + stable + 8 + 64);
+        let view_changes = quorum.saturating_mul(view_change);
+        view_changes.saturating_add(window(PROPOSAL_BYTES)).saturating_add(8 + 10 + 8 + 8 + 64)
+    }
+
     /// Checks that the numbers fit together.
     pub fn check(&self) -> Result<(), BadGenesis> {
         let rules = [
             (self.checkpoint_interval >= 1, "the checkpoint interval must be at least 1"),
             (self.checkpoint_interval <= 1 << 16, "the checkpoint interval must be at most 65536"),
             (
-                self.window >= 2 * self.checkpoint_interval,
+                self.window >= self.checkpoint_interval.saturating_mul(2),
                 "the window must hold at least two checkpoint intervals",
             ),
             (self.window <= 1 << 18, "the window must be at most 262144"),
@@ -152,7 +185,7 @@ impl Parameters {
                 "the largest bundle must fit in a client's window",
             ),
             (
-                self.bundle_bytes + 16 * self.bundle_operations + 256 <= self.batch_bytes,
+                self.most_request_bytes() <= self.batch_bytes,
                 "the largest bundle must fit in a batch",
             ),
             (self.batch_bytes <= 32 << 20, "a batch must be at most 32 MiB"),
@@ -166,5 +199,54 @@ impl Parameters {
             Some((_, complaint)) => Err(BadGenesis::Parameters(complaint)),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// D3: a file that somebody typed is refused, whatever is in it, and not stumbled over.
+    #[test]
+    fn absurd_parameters_are_refused_and_not_counted_with() {
+        let absurd: [fn(&mut Parameters); 7] = [
+            |parameters| parameters.checkpoint_interval = u64::MAX,
+            |parameters| parameters.window = u64::MAX,
+            |parameters| parameters.bundle_bytes = u64::MAX,
+            |parameters| {
+                parameters.bundle_operations = u64::MAX;
+                parameters.client_window = u64::MAX;
+            },
+            |parameters| parameters.batch_bytes = u64::MAX,
+            |parameters| parameters.result_bytes = u64::MAX,
+            |parameters| parameters.checkpoint_interval = 0,
+        ];
+        assert_eq!(Parameters::default().check(), Ok(()));
+        for spoil in absurd {
+            let mut parameters = Parameters::default();
+            spoil(&mut parameters);
+            assert!(matches!(parameters.check(), Err(BadGenesis::Parameters(_))), "{parameters:?}");
+        }
+    }
+
+    fn fits(replicas: u16, window: u64) -> bool {
+        let committee = Committee::new(replicas).expect("a committee");
+        let parameters = Parameters { window, ..Parameters::default() };
+        parameters.most_new_view_bytes(committee) <= MOST_NEW_VIEW_BYTES
+    }
+
+    #[test]
+    fn a_cluster_whose_new_view_no_message_can_hold_is_refused() {
+        assert!(fits(4, 512));
+        assert!(fits(31, 512));
+        assert!(!fits(100, 512));
+        assert!(fits(100, 64));
+        assert!(!fits(4, 1 << 18));
+        let (mut low, mut high) = (512, 1 << 18);
+        while low + 1 < high {
+            let middle = (low + high) / 2;
+            *(if fits(4, middle) { &mut low } else { &mut high }) = middle;
+        }
+        assert!(low > 20_000, "four replicas can afford a window of {low}");
     }
 }

@@ -79,8 +79,14 @@ impl<S: Scheme> Verifier<S> {
             PeerMessage::Fetch(fetch) => CheckedPeer::Fetch(self.fetch(fetch)?),
             PeerMessage::Batch(batch) => CheckedPeer::Batch(batch),
             PeerMessage::Decided(certificate, batch) => self.decided(certificate, batch)?,
-            PeerMessage::Part(seq, path, part) => CheckedPeer::Part(seq, path, part),
-            PeerMessage::NoState(seq) => CheckedPeer::NoState(seq),
+            PeerMessage::Part(seq, path, part) => {
+                require_number(seq)?;
+                CheckedPeer::Part(seq, path, part)
+            }
+            PeerMessage::NoState(seq) => {
+                require_number(seq)?;
+                CheckedPeer::NoState(seq)
+            }
             PeerMessage::StartQuery(nonce) => CheckedPeer::StartQuery(nonce),
             PeerMessage::StartAnswer(answer) => self.start_answer(*answer)?,
             PeerMessage::Evidence(evidence) => CheckedPeer::Evidence(self.evidence(evidence)?),
@@ -173,13 +179,14 @@ impl<S: Scheme> Verifier<S> {
 
     /// Whether a batch is within the limits and everything in it well signed.
     pub fn genuine(&self, batch: &Batch) -> Genuine {
-        match self.check_batch(batch) {
+        match self.batch(batch) {
             Ok(()) => Genuine::Yes,
             Err(_) => Genuine::No,
         }
     }
 
-    fn check_batch(&self, batch: &Batch) -> Verdict {
+    /// Why a batch is not genuine.
+    pub fn batch(&self, batch: &Batch) -> Result<(), Reject> {
         let parameters = &self.genesis.parameters;
         if batch.items().len() as u64 > parameters.batch_items
             || batch.size() as u64 > parameters.batch_bytes
@@ -207,6 +214,7 @@ impl<S: Scheme> Verifier<S> {
             return Err(Reject::TooLarge);
         }
         require_view(status.view)?;
+        require_number(status.stable)?;
         require_number(status.executed.plus(slots))?;
         Ok(status)
     }
