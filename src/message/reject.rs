@@ -19,8 +19,6 @@ pub enum Reject {
     TooLarge,
     /// The batch doesn't hash to the digest beside it.
     WrongDigest,
-    /// A batch that holds an item twice.
-    RepeatedItem,
     /// A certificate with too few, too many, doubled or unordered members.
     BadCertificate,
     /// A view-change whose parts don't fit together.
@@ -51,7 +49,8 @@ pub enum Reject {
     Conflict,
     /// Not what the new view chose for this number.
     NotChosen,
-    /// A batch in which a request is not signed by its client.
+    /// A batch in which a request is not signed by its client, or stands twice, or which
+    /// is over the limits.
     ForgedRequest,
     /// A proposed time too far from this replica's clock, with nobody to vouch for it.
     BadTime,

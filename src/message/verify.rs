@@ -171,24 +171,22 @@ impl<S: Scheme> Verifier<S> {
         Ok(CheckedPeer::Decided(self.certificate(certificate)?, batch))
     }
 
-    /// Whether a batch is within the limits and everything in it well signed.
+    /// Whether a batch is within the limits, holds nothing twice, and everything in it is
+    /// well signed.
     pub fn genuine(&self, batch: &Batch) -> Genuine {
-        match self.check_batch(batch) {
-            Ok(()) => Genuine::Yes,
-            Err(_) => Genuine::No,
-        }
+        let is_good = self.is_within_limits(batch)
+            && !batch.repeats_an_item()
+            && self.check_items(batch).is_ok();
+        if is_good { Genuine::Yes } else { Genuine::No }
     }
 
-    fn check_batch(&self, batch: &Batch) -> Verdict {
+    fn is_within_limits(&self, batch: &Batch) -> bool {
         let parameters = &self.genesis.parameters;
-        if batch.items().len() as u64 > parameters.batch_items
-            || batch.size() as u64 > parameters.batch_bytes
-        {
-            return Err(Reject::TooLarge);
-        }
-        if batch.repeats_an_item() {
-            return Err(Reject::RepeatedItem);
-        }
+        batch.items().len() as u64 <= parameters.batch_items
+            && batch.size() as u64 <= parameters.batch_bytes
+    }
+
+    fn check_items(&self, batch: &Batch) -> Verdict {
         let mut checks = Checks::new(self.context());
         for item in batch.items() {
             match item {
