@@ -694,3 +694,62 @@ impl Out {
         })
     }
 }
+
+/// A replica that is behind what a certificate shows, and fetches the state of it.
+pub struct Behind {
+    pub solo: Solo,
+    /// One that has that state.
+    pub donor: Solo,
+    pub target: u64,
+    pub certificate: CheckpointCertificate,
+    /// What it asked for: of whom, and which part.
+    pub asked: Vec<(u16, quorate::service::tree::Path)>,
+}
+
+impl Behind {
+    pub fn new(id: u16) -> Behind {
+        let mut solo = Solo::new(id);
+        let mut donor = Solo::new((id + 1) % 4);
+        donor.advance_to(40);
+        let target = 40;
+        let digest = donor.disk.states[&Seq(target)].digest();
+        let certificate = solo.certified(target, digest);
+        let from = solo.others()[0];
+        solo.status_from(from, 0, target, target);
+        solo.pass(Span::seconds(2));
+        let out = solo.peer(from, PeerMessage::Stable(certificate.clone()));
+        assert!(solo.replica().is_in_transfer(), "{:?}", out.notices);
+        let asked = parts_asked(&out);
+        Behind { solo, donor, target, certificate, asked }
+    }
+
+    /// The true part.
+    pub fn part(&self, path: &quorate::service::tree::Path) -> PeerMessage {
+        let tree = &self.donor.disk.states[&Seq(self.target)];
+        let part = tree.part(path, 256 << 10).expect("the donor has it");
+        PeerMessage::Part(Seq(self.target), path.clone(), part)
+    }
+
+    /// Answers every question truly until the state is whole.
+    pub fn finish(&mut self) -> Out {
+        let mut out = Out::default();
+        while let Some((from, path)) = self.asked.pop() {
+            let part = self.part(&path);
+            let one = self.solo.peer(from, part);
+            self.asked.extend(parts_asked(&one));
+            out.extend(one);
+        }
+        assert!(!self.solo.replica().is_in_transfer());
+        out
+    }
+}
+
+pub fn parts_asked(out: &Out) -> Vec<(u16, quorate::service::tree::Path)> {
+    out.fetches()
+        .into_iter()
+        .filter_map(|(to, fetch)| match (to, fetch) {
+            (To::Peer(peer), Fetch::Part(_, path)) => Some((peer.0, path)),
+            _ => None,
+        })
+        .collect()
+}
