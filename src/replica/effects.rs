@@ -124,7 +124,8 @@ pub struct Save {
 }
 
 /// Permission to forget: records about numbers at or below `below` may go, and states
-/// below it, once `head`, which repeats all that is not about a number, is durable.
+/// below it, once `head` is durable. It repeats all that is not about a number, the
+/// records of the same effects included, so that it may go last or first.
 #[derive(Clone, Debug)]
 pub struct Compaction {
     /// The stable checkpoint.
@@ -262,12 +263,17 @@ pub struct Parts {
 impl Effects {
     /// Adds the effects of a later input.
     pub fn merge(&mut self, later: Effects) {
-        self.records.extend(later.records);
+        match later.compaction {
+            Some(compaction) => {
+                self.records.extend(later.records);
+                self.compaction = Some(compaction);
+            }
+            None => later.records.into_iter().for_each(|record| self.record(record)),
+        }
         self.free.extend(later.free);
         self.bound.extend(later.bound);
         self.saves.extend(later.saves);
         self.parts.extend(later.parts);
-        self.compaction = later.compaction.or(self.compaction.take());
         self.notices.extend(later.notices);
     }
 
@@ -290,6 +296,11 @@ impl Effects {
     }
 
     pub(super) fn record(&mut self, record: Record) {
+        if let Some(compaction) = &mut self.compaction
+            && record.seq().is_none()
+        {
+            compaction.head.push(record.clone());
+        }
         self.records.push(record);
     }
 
