@@ -147,7 +147,7 @@ impl Replica {
             out: Effects::default(),
             genesis: origin.genesis,
         };
-        replica.recall(recovered.records, recovered.state)?;
+        replica.recall(origin.nonce, recovered.records, recovered.state)?;
         if origin.disk_was_lost {
             replica.begin_recovery(origin.nonce);
         }
@@ -161,11 +161,12 @@ impl Replica {
     /// Takes on every promise that the log remembers, and what they stand on.
     fn recall(
         &mut self,
+        nonce: Nonce,
         records: Vec<Recalled>,
         state: Option<(Seq, Tree)>,
     ) -> Result<(), StartError> {
         for record in records {
-            self.recall_one(record);
+            self.recall_one(nonce, record);
         }
         let saved = self.executed();
         let stable = self.stable();
@@ -182,7 +183,7 @@ impl Replica {
         Ok(())
     }
 
-    fn recall_one(&mut self, record: Recalled) {
+    fn recall_one(&mut self, start_nonce: Nonce, record: Recalled) {
         match record {
             Recalled::PrePrepare(proposal, batch) => {
                 let (view, seq, digest) =
@@ -223,19 +224,14 @@ impl Replica {
             }
             Recalled::NewView(new_view, shown) => self.recall_new_view(Opening { new_view, shown }),
             Recalled::Evidence(evidence) => self.evidence.push(evidence),
-            Recalled::Recovering(nonce) => self.begin_recovery(nonce),
+            Recalled::Recovering(nonce) => {
+                self.standing = Standing::Recovering { nonce, ask_again: self.now.instant };
+            }
             Recalled::Recovered(_) => {
-                let (nonce, ask_again) = (self.start_nonce(), self.now.instant);
+                let (nonce, ask_again) = (start_nonce, self.now.instant);
                 let answered = BTreeSet::from([self.id]);
                 self.standing = Standing::Starting { nonce, answered, ask_again };
             }
-        }
-    }
-
-    fn start_nonce(&self) -> Nonce {
-        match &self.standing {
-            Standing::Starting { nonce, .. } | Standing::Recovering { nonce, .. } => *nonce,
-            Standing::Voting | Standing::Halted => Nonce::default(),
         }
     }
 
