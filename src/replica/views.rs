@@ -138,12 +138,13 @@ impl Replica {
     }
 
     /// Once a quorum, this replica among them, wants this view or a higher one, its
-    /// primary has only so long.
+    /// primary has only so long. One that may not vote yet could not ask for the next.
     fn start_waiting_for_opening(&mut self) {
         let asking = self.wishes.values().filter(|wish| wish.body.view >= self.view).count();
         let asked = self.wishes.get(&self.id).is_some_and(|wish| wish.body.view == self.view);
         let gives_up = self.now.instant.plus(self.waits.patience);
-        if asked
+        if self.may_vote()
+            && asked
             && asking >= self.committee.quorum()
             && let Mode::Changing(changing) = &mut self.mode
         {
