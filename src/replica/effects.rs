@@ -191,8 +191,8 @@ pub enum Suspicion {
     Joined,
     /// An orderly rotation.
     Rotation,
-    /// The new primary lost what it had to propose in a restart.
-    Restarted,
+    /// Its wish for the view before became void with its old life.
+    Reborn,
 }
 
 /// What must be written and what may be sent. See the module's head.

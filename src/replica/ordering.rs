@@ -377,6 +377,7 @@ impl Replica {
 
     fn after_executing(&mut self) {
         self.waits.progress(self.now.instant);
+        self.renew_wish();
         self.continue_fetching();
         self.propose();
     }

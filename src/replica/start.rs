@@ -428,6 +428,7 @@ impl Replica {
         self.advance_all();
         self.execute_ready();
         self.want_missing();
+        self.renew_wish();
         self.consider_wishes();
         self.propose();
     }

@@ -45,6 +45,14 @@ impl Replica {
         self.consider_wishes();
     }
 
+    /// A wish of an old life became void with it: one that still waits for an opening asks
+    /// again, for the next view, in the new life. Else nobody would count it.
+    pub(super) fn renew_wish(&mut self) {
+        if !self.is_active() && !self.wishes.contains_key(&self.id) {
+            self.ask_for(self.view.next(), Suspicion::Reborn);
+        }
+    }
+
     /// What was proposed in the view that is left and not decided waits on, as requests.
     fn keep_waiting_for_undecided(&mut self) {
         let (now, fence) = (self.now.instant, self.highest_seen());
