@@ -166,7 +166,7 @@ impl Replica {
 
     /// `h` moves: what lies at or below is settled and goes.
     fn advance_stable(&mut self, certificate: Verified<CheckpointCertificate>) {
-        let (seq, before) = (certificate.seq(), self.stable());
+        let (seq, before, end) = (certificate.seq(), self.stable(), self.window_end());
         assert!(seq > before, "the stable checkpoint never goes back");
         self.out.notice(Notice::Stable(seq, certificate.digest()));
         self.checkpoints.stable = seq;
@@ -179,11 +179,13 @@ impl Replica {
             active.slots.retain(|number, _| *number > seq);
             active.next = active.next.max(seq.next());
         }
+        self.adopt_above(end);
         self.collect_bodies();
         self.promises.forget(seq, self.view);
         self.out.compact(Compaction { below: seq, head: self.head() });
         self.pool.trim();
         self.finish_recovery();
+        self.advance_above(end);
         self.consider_rotation();
         self.propose();
     }

@@ -241,6 +241,15 @@ impl Replica {
         numbers.into_iter().for_each(|seq| self.advance(seq));
     }
 
+    /// The same for every number above this one.
+    pub(super) fn advance_above(&mut self, end: Seq) {
+        let numbers: Vec<Seq> = self
+            .active()
+            .map(|active| active.slots.range(end.next()..).map(|(seq, _)| *seq).collect())
+            .unwrap_or_default();
+        numbers.into_iter().for_each(|seq| self.advance(seq));
+    }
+
     /// Agrees with the accepted proposal, once its body is here.
     fn try_prepare(&mut self, seq: Seq) {
         if !self.may_vote() || self.is_primary() {

@@ -444,6 +444,27 @@ impl Replica {
             .collect()
     }
 
+    /// The window has moved: what the view chose and the window did not reach before is
+    /// adopted now.
+    pub(super) fn adopt_above(&mut self, end: Seq) {
+        let is_left = self.active().is_some_and(|active| active.chosen_up_to > end);
+        let Some(opening) = self.opening.clone().filter(|_| is_left) else { return };
+        let body = &opening.new_view.body;
+        let chosen: Vec<(Seq, Digest)> = body
+            .pre_prepares
+            .iter()
+            .map(|proposal| (proposal.body.seq, proposal.body.digest))
+            .filter(|(seq, _)| *seq > end)
+            .collect();
+        let adopted = self.adopted(&opening.new_view);
+        if let Some(active) = self.active_mut() {
+            for (seq, slot) in adopted {
+                active.slots.entry(seq).or_insert(slot);
+            }
+        }
+        self.want_adopted(&chosen, body);
+    }
+
     /// Marks what was chosen as proposed, and asks for the bodies that are not here.
     fn want_adopted(&mut self, chosen: &[(Seq, Digest)], body: &NewView) {
         for (seq, digest) in chosen {
