@@ -320,6 +320,12 @@ impl Solo {
         self.batch_of(&[&self.write(0, number)])
     }
 
+    /// A batch with one large write of client 0 under a key of its own.
+    pub fn large_batch(&self, number: u64) -> Batch {
+        let operation = put(&format!("large {number}"), &"x".repeat(40_000));
+        self.batch_of(&[&self.request(0, number, number - 1, &[&operation])])
+    }
+
     pub fn pre_prepare(&self, view: u64, seq: u64, digest: Digest) -> Signed<PrePrepare> {
         let by = self.primary(view);
         self.sign(by, PrePrepare { view: View(view), seq: Seq(seq), digest, by: first_life(by) })
@@ -708,9 +714,23 @@ pub struct Behind {
 
 impl Behind {
     pub fn new(id: u16) -> Behind {
+        Behind::with_a_start(id, 0)
+    }
+
+    /// The same, but it has executed up to here like everybody else.
+    pub fn with_a_start(id: u16, up_to: u64) -> Behind {
         let mut solo = Solo::new(id);
         let mut donor = Solo::new((id + 1) % 4);
-        donor.advance_to(40);
+        for seq in 1..=40 {
+            let batch = donor.large_batch(seq);
+            donor.decide(0, seq, &batch);
+            if seq <= up_to {
+                solo.decide(0, seq, &batch);
+            }
+            if seq.is_multiple_of(8) {
+                donor.stabilise(seq);
+            }
+        }
         let target = 40;
         let digest = donor.disk.states[&Seq(target)].digest();
         let certificate = solo.certified(target, digest);
@@ -752,4 +772,11 @@ pub fn parts_asked(out: &Out) -> Vec<(u16, quorate::service::tree::Path)> {
             _ => None,
         })
         .collect()
+}
+
+impl Solo {
+    /// A status like any other.
+    pub fn status_message(&self) -> PeerMessage {
+        PeerMessage::Status(self.status(0, 0, 0))
+    }
 }
