@@ -94,6 +94,9 @@ impl Replica {
             return Err(Reject::ForgedRequest);
         }
         debug_assert_eq!(batch.digest(), digest, "the verifier compared them");
+        if let Some(earlier) = self.slot(seq).and_then(|slot| slot.doubtful.clone()) {
+            self.convict(proposal.conflict(&earlier.proposal));
+        }
         if !self.is_time_supported(&batch, seq) {
             self.slot_mut(seq).doubtful = Some(Doubtful { proposal, batch: Some(batch) });
             return Err(Reject::BadTime);

@@ -231,6 +231,19 @@ fn a_second_digest_for_one_number_is_evidence() {
     assert!(solo.verifier.evidence(out.evidence()[0].clone()).is_ok(), "it proves itself");
 }
 
+/// 3: a second digest is evidence too where the first waits for others to vouch for it.
+#[test]
+fn a_second_digest_beside_a_doubtful_one_is_evidence() {
+    let mut solo = Solo::new(1);
+    let doubtful = Batch::new(Timestamp(9), vec![Item::Request(solo.write(0, 1))]);
+    assert_eq!(solo.propose(0, 1, &doubtful).reject(), Some(Reject::BadTime));
+    let again = solo.propose(0, 1, &doubtful);
+    assert!(again.evidence().is_empty(), "the same again is no lie");
+    let other = solo.batch(2);
+    let out = solo.propose(0, 1, &other);
+    assert!(matches!(out.evidence()[..], [Evidence::PrePrepare(..)]));
+}
+
 /// 3: the same proposal again is nothing new.
 #[test]
 fn the_same_proposal_again_is_counted_as_a_duplicate() {
