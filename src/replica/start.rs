@@ -192,8 +192,7 @@ impl Replica {
                 self.recall_body(batch);
                 if let Some(active) = self.active_in(view) {
                     active.next = active.next.max(seq.next());
-                    let slot = self.slot_mut(seq);
-                    slot.proposal = Some(proposal);
+                    self.recall_slot(seq).proposal = Some(proposal);
                 }
             }
             Recalled::Prepare(vote) => {
@@ -201,7 +200,7 @@ impl Replica {
                 self.promises.remember(Place { kind: Kind::Prepare, view, seq }, digest);
                 if self.active_in(view).is_some() {
                     // The log may repeat itself after a compaction.
-                    let _ = self.slot_mut(seq).prepares.count(vote);
+                    let _ = self.recall_slot(seq).prepares.count(vote);
                 }
             }
             Recalled::Prepared(certificate, batch) => self.recall_prepared(certificate, batch),
@@ -239,6 +238,15 @@ impl Replica {
         (self.view == view).then(|| self.active_mut()).flatten()
     }
 
+    /// A number that the log speaks of and that is not decided: it is waited for like any
+    /// that was proposed.
+    fn recall_slot(&mut self, seq: Seq) -> &mut Slot {
+        let now = self.now.instant;
+        let slot = self.slot_mut(seq);
+        slot.accepted = Some(now);
+        slot
+    }
+
     fn recall_body(&mut self, batch: Option<Batch>) {
         if let Some(batch) = batch {
             self.bodies.insert(batch.digest(), batch);
@@ -255,7 +263,7 @@ impl Replica {
         self.promises.remember(Place { kind: Kind::Commit, view, seq }, digest);
         self.recall_body(batch);
         if self.active_in(view).is_some() {
-            let slot = self.slot_mut(seq);
+            let slot = self.recall_slot(seq);
             slot.proposal = Some(certificate.verified_proposal());
             for vote in certificate.verified_prepares() {
                 let _ = slot.prepares.count(vote);
