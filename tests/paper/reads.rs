@@ -1,8 +1,9 @@
 //! § Reads.
 
 use crate::support::{Behind, Out, Solo, get, put};
-use quorate::message::{ClientMessage, PeerMessage, Reject, StartAnswer, ToClient};
-use quorate::replica::Standing;
+use crate::world::parameters;
+use quorate::message::{Batch, ClientMessage, Item, PeerMessage, Reject, StartAnswer, ToClient};
+use quorate::replica::{Settings, Standing};
 use quorate::replica::executor::{Agreed, PROTOCOL};
 use quorate::service::KeyRange;
 use quorate::service::data::data_key;
@@ -155,6 +156,23 @@ fn no_read_is_answered_before_the_highest_number_in_the_start_answers() {
     solo.decide(0, 1, &batches[0]);
     assert!(is_not_ready(&mut solo));
     solo.decide(0, 2, &batches[1]);
+    assert!(!is_not_ready(&mut solo));
+}
+
+/// One that recovers answers none before its checkpoint `a`.
+#[test]
+fn no_read_is_answered_by_one_that_recovers() {
+    let mut solo = Solo::before_start(4, 3, parameters(), Settings::default());
+    let _ = solo.start(true);
+    assert!(is_not_ready(&mut solo));
+    let nonce = solo.nonce().0;
+    let recovery = Batch::new(solo.wall(), vec![Item::Recovery(solo.recovery(3, nonce))]);
+    solo.decide(0, 1, &recovery);
+    solo.advance_to(32);
+    solo.decide_up_to(40);
+    assert!(is_not_ready(&mut solo), "`a` is executed and not stable");
+    solo.stabilise(40);
+    assert_eq!(*solo.standing(), Standing::Voting);
     assert!(!is_not_ready(&mut solo));
 }
 

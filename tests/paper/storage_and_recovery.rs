@@ -1,12 +1,15 @@
 //! § Stable storage and recovery.
 
 use crate::support::{Behind, Out, Solo, first_life, life, parts_asked, put};
-use crate::world::{Disk, World, parameters};
+use crate::world::{Disk, World, parameters, replica_key};
 use quorate::message::{
     Batch, Checkpoint, Commit, Fetch, Held, Item, NewView, Parameters, PeerMessage, PrePrepare,
     Prepare, Reject, Signed, SlotStatus, StartAnswer, Voter,
 };
-use quorate::replica::{Notice, Record, Settings, Standing, Suspicion, To};
+use quorate::replica::{
+    Durable, Effects, Input, Notice, Now, Origin, Recalled, Record, Recovered, Replica, Settings,
+    Standing, StartError, Suspicion, To,
+};
 use quorate::types::{Digest, Incarnation, Nonce, ReplicaId, Seq, Span, View};
 use quorate::wire::List;
 
@@ -187,6 +190,116 @@ fn a_view_change_in_the_step_of_a_compaction_stays_in_the_log() {
     assert!(solo.disk.log.iter().any(holds));
     solo.restart();
     assert_eq!(solo.view(), 1, "it remembers what it asked for");
+}
+
+/// Undecided numbers in the log are waited for as requests are.
+#[test]
+fn undecided_numbers_in_the_log_are_waited_for_after_a_restart() {
+    for is_prepared in [false, true] {
+        let mut solo = Solo::new(1);
+        let batch = solo.batch(1);
+        match is_prepared {
+            true => prepare(&mut solo, 0, 1, &batch),
+            false => solo.propose(0, 1, &batch),
+        };
+        solo.restart();
+        let patience = solo.replica().patience();
+        let out = solo.pass(patience);
+        assert_eq!(out.suspicions(), [(1, Suspicion::NothingExecuted)], "{is_prepared}");
+    }
+}
+
+/// Evidence is kept across restarts, once.
+#[test]
+fn evidence_survives_restarts_and_does_not_multiply() {
+    let mut solo = Solo::new(1);
+    let (one, other) = (solo.batch(1), solo.batch(2));
+    solo.propose(0, 1, &one);
+    solo.propose(0, 1, &other);
+    for _ in 0..3 {
+        let log = solo.disk.log.clone();
+        let evidence = log.into_iter().filter(|one| matches!(one, Record::Evidence(_)));
+        solo.disk.log.extend(evidence.take(1).collect::<Vec<_>>());
+        solo.restart();
+        assert_eq!(solo.replica().evidence().len(), 1);
+    }
+}
+
+/// A record that rotted is refused: nothing starts from a guess.
+#[test]
+fn a_record_that_rotted_is_refused() {
+    let mut solo = Solo::new(1);
+    let batch = solo.batch(1);
+    prepare(&mut solo, 0, 1, &batch);
+    for record in &solo.disk.log {
+        assert!(Recalled::verify(&solo.verifier, record.clone()).is_ok());
+    }
+    let rotted = solo.disk.log.iter().find_map(|one| match one {
+        Record::Prepare(vote) => {
+            let mut vote = vote.clone();
+            vote.body.digest.0[0] ^= 1;
+            Some(Record::Prepare(vote))
+        }
+        _ => None,
+    });
+    let refused = Recalled::verify(&solo.verifier, rotted.expect("it has prepared")).err();
+    assert_eq!(refused, Some(Reject::BadSignature));
+}
+
+fn start_error(solo: &Solo, state: Option<(Seq, quorate::service::Tree)>) -> Option<StartError> {
+    let records = solo.disk.log.iter().cloned();
+    let records =
+        records.map(|one| Recalled::verify(&solo.verifier, one).expect("its own log")).collect();
+    let origin = Origin {
+        id: solo.id,
+        genesis: std::sync::Arc::clone(&solo.genesis),
+        settings: solo.settings,
+        signer: Box::new(replica_key(solo.id.0)),
+        service: std::sync::Arc::new(quorate::service::kv::KeyValue),
+        nonce: Nonce(1),
+        disk_was_lost: false,
+    };
+    let now = Now { instant: solo.now, wall: solo.wall() };
+    let recovered = Recovered { records, state, parts: Vec::new() };
+    Replica::start(now, origin, recovered).err()
+}
+
+/// A saved state that is none, another's, or older than the log stands on is refused.
+#[test]
+fn a_state_that_does_not_fit_the_log_is_refused() {
+    let mut solo = Solo::new(1);
+    solo.advance_to(8);
+    let state = solo.disk.states[&Seq(8)].clone();
+    assert!(start_error(&solo, Some((Seq(8), state.clone()))).is_none());
+    assert!(matches!(
+        start_error(&solo, Some((Seq(16), state))),
+        Some(StartError::WrongState { expected: Seq(16), found: Seq(8) })
+    ));
+    assert!(matches!(
+        start_error(&solo, None),
+        Some(StartError::StateTooOld { stable: Seq(8), saved: Seq(0) })
+    ));
+    let nothing = quorate::service::Tree::new();
+    assert!(matches!(start_error(&solo, Some((Seq(8), nothing))), Some(StartError::State(_))));
+}
+
+/// One sync serves everything that waits for it.
+#[test]
+fn effects_of_several_inputs_share_one_sync() {
+    let mut solo = Solo::new(1);
+    let batches = [solo.batch(1), solo.batch(2)];
+    let now = Now { instant: solo.now, wall: solo.wall() };
+    let messages = [solo.proposal(0, 1, &batches[0]), solo.proposal(0, 2, &batches[1])];
+    let mut merged = Effects::default();
+    for message in messages {
+        let checked = solo.verifier.peer(message).expect("a good proposal");
+        let input = Input::Peer { from: ReplicaId(0), message: Box::new(checked) };
+        merged.merge(solo.replica_mut().handle(now, input));
+    }
+    let parts = merged.into_parts();
+    assert_eq!(parts.records.len(), 2);
+    assert!(!parts.bound.is_empty());
+    assert_eq!(parts.bound.release(&Durable::after_sync()).len(), 2);
 }
 
 /// All killed at once and started again lose nothing that a client was told.

@@ -109,6 +109,10 @@ impl Solo {
         self.running.as_ref().expect("it runs")
     }
 
+    pub fn replica_mut(&mut self) -> &mut Replica {
+        self.running.as_mut().expect("it runs")
+    }
+
     pub fn standing(&self) -> &Standing {
         self.replica().standing()
     }
