@@ -4,7 +4,7 @@
 mod world;
 
 use quorate::message::{
-    Evidence, PeerMessage, Prepare, RecoveryRequest, Signed, ViewChange, Voter,
+    PeerMessage, Prepare, RecoveryRequest, Signed, ViewChange, Voter,
 };
 use quorate::replica::{Durable, Input, Outgoing, Record, Standing};
 use quorate::service::kv::KvOperation;

@@ -104,8 +104,8 @@ pub enum CheckedPeer {
 pub enum Genuine {
     /// Every one.
     Yes,
-    /// At least one is not.
-    No,
+    /// At least one is not, or the batch is over a limit or repeats itself: the cause.
+    No(Reject),
 }
 
 /// How far the sender is with one undecided number.

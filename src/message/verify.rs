@@ -181,7 +181,8 @@ impl<S: Scheme> Verifier<S> {
     pub fn genuine(&self, batch: &Batch) -> Genuine {
         match self.batch(batch) {
             Ok(()) => Genuine::Yes,
-            Err(_) => Genuine::No,
+            Err(Reject::BadSignature) => Genuine::No(Reject::ForgedRequest),
+            Err(reject) => Genuine::No(reject),
         }
     }
 

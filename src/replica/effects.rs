@@ -193,8 +193,8 @@ pub enum Suspicion {
     Joined,
     /// An orderly rotation.
     Rotation,
-    /// The new primary lost what it had to propose in a restart.
-    Restarted,
+    /// Its wish for the view before became void with its old life.
+    Reborn,
 }
 
 /// What must be written and what may be sent. See the module's head.
@@ -265,12 +265,17 @@ pub struct Parts {
 impl Effects {
     /// Adds the effects of a later input.
     pub fn merge(&mut self, later: Effects) {
-        self.records.extend(later.records);
+        match later.compaction {
+            Some(compaction) => {
+                self.records.extend(later.records);
+                self.compaction = Some(compaction);
+            }
+            None => later.records.into_iter().for_each(|record| self.record(record)),
+        }
         self.free.extend(later.free);
         self.bound.extend(later.bound);
         self.saves.extend(later.saves);
         self.parts.extend(later.parts);
-        self.compaction = later.compaction.or(self.compaction.take());
         self.notices.extend(later.notices);
     }
 
@@ -293,6 +298,11 @@ impl Effects {
     }
 
     pub(super) fn record(&mut self, record: Record) {
+        if let Some(compaction) = &mut self.compaction
+            && record.seq().is_none()
+        {
+            compaction.head.push(record.clone());
+        }
         self.records.push(record);
     }
 

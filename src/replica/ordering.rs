@@ -93,10 +93,13 @@ impl Replica {
         }
         self.require_unpromised(&proposal.body)?;
         let Some(batch) = batch else { return Err(Reject::NotChosen) };
-        if genuine == Genuine::No {
-            return Err(Reject::ForgedRequest);
+        if let Genuine::No(reject) = genuine {
+            return Err(reject);
         }
         debug_assert_eq!(batch.digest(), digest, "the verifier compared them");
+        if let Some(earlier) = self.slot(seq).and_then(|slot| slot.doubtful.clone()) {
+            self.convict(proposal.conflict(&earlier.proposal));
+        }
         if !self.is_time_supported(&batch, seq) {
             self.slot_mut(seq).doubtful = Some(Doubtful { proposal, batch: Some(batch) });
             return Err(Reject::BadTime);
@@ -383,6 +386,7 @@ impl Replica {
     }
 
     fn after_executing(&mut self) {
+        self.renew_wish();
         self.continue_fetching();
         self.propose();
     }

@@ -46,8 +46,9 @@ pub struct Origin {
 pub struct Recovered {
     /// The log, in its order, verified again.
     pub records: Vec<Recalled>,
-    /// The latest state that was saved, and its number.
-    pub state: Option<(Seq, Tree)>,
+    /// The states that were saved, from the stable checkpoint on: the latest to go on
+    /// from, all of them to serve those who fetch one.
+    pub states: BTreeMap<Seq, Tree>,
     /// Parts of a state that was being fetched.
     pub parts: Vec<(Path, Part)>,
 }
@@ -94,7 +95,7 @@ impl Replica {
         if !committee.has(origin.id) {
             return Err(StartError::NotListed(origin.id));
         }
-        let executor = match &recovered.state {
+        let executor = match recovered.states.last_key_value() {
             None => Executor::genesis(&origin.genesis, committee, origin.service),
             Some((seq, tree)) => {
                 let executor = Executor::restore(committee, origin.service, tree.clone())?;
@@ -148,7 +149,7 @@ impl Replica {
             out: Effects::default(),
             genesis: origin.genesis,
         };
-        replica.recall(recovered.records, recovered.state)?;
+        replica.recall(recovered.records, recovered.states)?;
         if origin.disk_was_lost {
             replica.begin_recovery(origin.nonce);
         }
@@ -164,7 +165,7 @@ impl Replica {
     fn recall(
         &mut self,
         records: Vec<Recalled>,
-        state: Option<(Seq, Tree)>,
+        states: BTreeMap<Seq, Tree>,
     ) -> Result<(), StartError> {
         let starting = self.standing.clone();
         for record in records {
@@ -175,7 +176,7 @@ impl Replica {
         if stable > saved {
             return Err(StartError::StateTooOld { stable, saved });
         }
-        if let Some((seq, tree)) = state {
+        for (seq, tree) in states {
             let digest = tree.digest();
             self.checkpoints.own.insert(seq, Own { digest, tree, saved: true });
         }
@@ -205,8 +206,7 @@ impl Replica {
                 self.recall_body(batch);
                 if let Some(active) = self.active_in(view) {
                     active.next = active.next.max(seq.next());
-                    let slot = self.slot_mut(seq);
-                    slot.proposal = Some(proposal);
+                    self.recall_slot(seq).proposal = Some(proposal);
                 }
             }
             Recalled::Prepare(vote) => {
@@ -214,7 +214,7 @@ impl Replica {
                 self.promises.remember(Place { kind: Kind::Prepare, view, seq }, digest);
                 if self.active_in(view).is_some() {
                     // The log may repeat itself after a compaction.
-                    let _ = self.slot_mut(seq).prepares.count(vote);
+                    let _ = self.recall_slot(seq).prepares.count(vote);
                 }
             }
             Recalled::Prepared(certificate, batch) => self.recall_prepared(certificate, batch),
@@ -236,6 +236,8 @@ impl Replica {
                 }
             }
             Recalled::NewView(new_view, shown) => self.recall_new_view(Opening { new_view, shown }),
+            // The log may repeat itself after a compaction.
+            Recalled::Evidence(evidence) if self.evidence.contains(&evidence) => {}
             Recalled::Evidence(evidence) => self.evidence.push(evidence),
             Recalled::Recovering(nonce) => {
                 self.standing = Standing::Recovering { nonce, ask_again: self.now.instant };
@@ -246,6 +248,15 @@ impl Replica {
 
     fn active_in(&mut self, view: View) -> Option<&mut Active> {
         (self.view == view).then(|| self.active_mut()).flatten()
+    }
+
+    /// A number that the log speaks of and that is not decided: it is waited for like any
+    /// that was proposed.
+    fn recall_slot(&mut self, seq: Seq) -> &mut Slot {
+        let now = self.now.instant;
+        let slot = self.slot_mut(seq);
+        slot.accepted = Some(now);
+        slot
     }
 
     fn recall_body(&mut self, batch: Option<Batch>) {
@@ -264,7 +275,7 @@ impl Replica {
         self.promises.remember(Place { kind: Kind::Commit, view, seq }, digest);
         self.recall_body(batch);
         if self.active_in(view).is_some() {
-            let slot = self.slot_mut(seq);
+            let slot = self.recall_slot(seq);
             slot.proposal = Some(certificate.verified_proposal());
             for vote in certificate.verified_prepares() {
                 let _ = slot.prepares.count(vote);
@@ -439,6 +450,7 @@ impl Replica {
         self.advance_all();
         self.execute_ready();
         self.want_missing();
+        self.renew_wish();
         self.consider_wishes();
         self.propose();
     }

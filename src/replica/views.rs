@@ -45,6 +45,17 @@ impl Replica {
         self.consider_wishes();
     }
 
+    /// A wish of an old life became void with it: one that still waits for an opening asks
+    /// again, for the next view, in the new life. Else nobody would count it.
+    pub(super) fn renew_wish(&mut self) {
+        let current = self.executor.lives().current(self.id);
+        let own = self.wishes.get(&self.id);
+        let is_void = own.is_none_or(|wish| wish.body.by.incarnation < current);
+        if !self.is_active() && is_void {
+            self.ask_for(self.view.next(), Suspicion::Reborn);
+        }
+    }
+
     /// What was proposed in the view that is left and not decided waits on, as requests.
     fn keep_waiting_for_undecided(&mut self) {
         let (now, fence) = (self.now.instant, self.highest_seen());

@@ -423,10 +423,10 @@ impl World {
             Recalled::verify(&verifier, record.clone()).expect("a replica's own log verifies")
         });
         let records = records.collect();
-        let state = node.disk.states.iter().next_back().map(|(seq, tree)| (*seq, tree.clone()));
+        let states = node.disk.states.clone();
         let parts = node.disk.parts.clone();
-        let executed = state.as_ref().map(|(seq, _)| *seq).unwrap_or_default();
-        let recovered = Recovered { records, state, parts };
+        let executed = states.keys().next_back().copied().unwrap_or_default();
+        let recovered = Recovered { records, states, parts };
         let service = Arc::new(KeyValue);
         let origin = Origin { id, genesis, settings, signer, service, nonce, disk_was_lost };
         let (replica, effects) =

@@ -211,8 +211,8 @@ impl World {
             .iter()
             .map(|record| Recalled::verify(&verifier, record.clone()).expect("its own log"))
             .collect();
-        let state = node.disk.states.iter().next_back().map(|(seq, tree)| (*seq, tree.clone()));
-        let recovered = Recovered { records, state, parts: node.disk.parts.clone() };
+        let states = node.disk.states.clone();
+        let recovered = Recovered { records, states, parts: node.disk.parts.clone() };
         let signer = Box::new(replica_key(id.0));
         let origin = Origin { id, genesis, settings, signer, service, nonce, disk_was_lost };
         let (replica, effects) = Replica::start(now, origin, recovered)?;

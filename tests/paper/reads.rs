@@ -1,0 +1,240 @@
+//! § Reads.
+
+use crate::support::{Behind, Out, Solo, get, put};
+use crate::world::parameters;
+use quorate::message::{Batch, ClientMessage, Item, PeerMessage, Reject, StartAnswer, ToClient};
+use quorate::replica::{Settings, Standing};
+use quorate::replica::executor::{Agreed, PROTOCOL};
+use quorate::service::KeyRange;
+use quorate::service::data::data_key;
+use quorate::service::kv::KvOperation;
+use quorate::service::state::system_key;
+use quorate::types::{ClientId, Digest, RequestNumber, Seq, View};
+use quorate::wire::{self, Blob, List};
+
+fn read(solo: &mut Solo, operation: &[u8]) -> Out {
+    solo.client(0, ClientMessage::Read(RequestNumber(1), Blob::from(operation)))
+}
+
+/// The result and the number at which it last changed.
+fn answer(solo: &mut Solo, operation: &[u8]) -> (Blob, Seq) {
+    let out = read(solo, operation);
+    match &out.to_clients()[..] {
+        [(ClientId(0), ToClient::ReadAnswer { result, changed, operation: digest, .. })] => {
+            assert_eq!(*digest, Digest::of(operation));
+            (result.clone(), *changed)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn is_not_ready(solo: &mut Solo) -> bool {
+    let out = read(solo, &get("a"));
+    out.reject() == Some(Reject::NotReady)
+        && out.to_clients() == [(ClientId(0), ToClient::NotReady(RequestNumber(1)))]
+}
+
+fn write(solo: &mut Solo, seq: u64, operation: &[u8]) {
+    let batch = solo.batch_of(&[&solo.request(1, seq, seq - 1, &[operation])]);
+    solo.decide(0, seq, &batch);
+}
+
+/// Executed on committed state: what is only prepared is not seen.
+#[test]
+fn a_quorum_read_sees_what_is_committed_and_nothing_else() {
+    let mut solo = Solo::new(1);
+    let before = answer(&mut solo, &get("k0"));
+    let batch = solo.batch(1);
+    solo.propose(0, 1, &batch);
+    solo.prepare_from(2, 0, 1, batch.digest());
+    assert_eq!(answer(&mut solo, &get("k0")), before);
+    solo.decide(0, 1, &batch);
+    assert_ne!(answer(&mut solo, &get("k0")), before);
+}
+
+/// Alike includes the number of the last change: x, y, x again is told apart.
+#[test]
+fn x_then_y_then_x_again_is_told_apart() {
+    let mut solo = Solo::new(1);
+    let mut numbers = Vec::new();
+    for (seq, value) in [(1, "x"), (2, "y"), (3, "x")] {
+        write(&mut solo, seq, &put("a", value));
+        numbers.push(answer(&mut solo, &get("a")).1);
+    }
+    assert_eq!(numbers, [Seq(1), Seq(2), Seq(3)]);
+}
+
+/// For absence too: what was there and is gone is told from what is gone again.
+#[test]
+fn absence_carries_the_number_at_which_it_last_changed() {
+    let mut solo = Solo::new(1);
+    let delete = KvOperation::Delete { key: Blob::from("a") }.to_bytes();
+    write(&mut solo, 1, &put("a", "x"));
+    write(&mut solo, 2, &delete);
+    let gone = answer(&mut solo, &get("a"));
+    write(&mut solo, 3, &put("a", "x"));
+    write(&mut solo, 4, &delete);
+    let again = answer(&mut solo, &get("a"));
+    assert_eq!(gone.0, again.0);
+    assert!(gone.1 < again.1);
+}
+
+/// And for ranges.
+#[test]
+fn a_range_carries_the_number_at_which_it_last_changed() {
+    let mut solo = Solo::new(1);
+    let list = KvOperation::list_prefix(b"a", 10).to_bytes();
+    write(&mut solo, 1, &put("a1", "x"));
+    let one = answer(&mut solo, &list);
+    write(&mut solo, 2, &put("a1", "y"));
+    let two = answer(&mut solo, &list);
+    assert!(one.1 < two.1);
+}
+
+/// Two replicas with the same history give the same answer, number included.
+#[test]
+fn two_replicas_answer_alike() {
+    let (mut one, mut other) = (Solo::new(1), Solo::new(2));
+    for solo in [&mut one, &mut other] {
+        write(solo, 1, &put("a", "x"));
+        write(solo, 2, &put("b", "y"));
+    }
+    for operation in [get("a"), get("b"), get("c"), KvOperation::list_prefix(b"", 9).to_bytes()] {
+        assert_eq!(answer(&mut one, &operation), answer(&mut other, &operation));
+    }
+}
+
+/// One that has just started answers none before `Q` start answers.
+#[test]
+fn no_read_is_answered_before_the_start_answers() {
+    let mut solo = Solo::new(1);
+    solo.decide_up_to(3);
+    let _ = solo.start(false);
+    assert!(is_not_ready(&mut solo));
+    solo.answer_start_from(0, Vec::new());
+    assert!(is_not_ready(&mut solo));
+    solo.answer_start_from(2, Vec::new());
+    assert!(!is_not_ready(&mut solo));
+}
+
+/// Nor before it has executed through the highest number in its own log.
+#[test]
+fn no_read_is_answered_before_the_highest_number_in_the_own_log() {
+    let mut solo = Solo::new(1);
+    let batch = solo.batch(1);
+    solo.propose(0, 1, &batch);
+    solo.prepare_from(2, 0, 1, batch.digest());
+    solo.commit_from(2, 0, 1, batch.digest());
+    solo.commit_from(3, 0, 1, batch.digest());
+    assert_eq!(solo.executed(), 1);
+    solo.restart();
+    assert_eq!(*solo.standing(), Standing::Voting);
+    assert_eq!(solo.executed(), 0, "decisions are not on disk");
+    assert!(is_not_ready(&mut solo));
+    solo.decide(0, 1, &batch);
+    assert!(!is_not_ready(&mut solo));
+}
+
+/// Nor through the highest that the start answers show.
+#[test]
+fn no_read_is_answered_before_the_highest_number_in_the_start_answers() {
+    let mut solo = Solo::new(1);
+    let _ = solo.start(false);
+    let batches = [solo.batch(1), solo.batch(2)];
+    let highest = solo.prepared(0, 2, batches[1].digest(), &[2, 3]);
+    let answer = StartAnswer {
+        nonce: solo.nonce(),
+        view: View(0),
+        highest: Some(highest),
+        stable: None,
+        held: List(Vec::new()),
+    };
+    solo.peer(0, PeerMessage::StartAnswer(Box::new(answer)));
+    solo.answer_start_from(2, Vec::new());
+    assert_eq!(*solo.standing(), Standing::Voting);
+    assert!(is_not_ready(&mut solo));
+    solo.decide(0, 1, &batches[0]);
+    assert!(is_not_ready(&mut solo));
+    solo.decide(0, 2, &batches[1]);
+    assert!(!is_not_ready(&mut solo));
+}
+
+/// One that recovers answers none before its checkpoint `a`.
+#[test]
+fn no_read_is_answered_by_one_that_recovers() {
+    let mut solo = Solo::before_start(4, 3, parameters(), Settings::default());
+    let _ = solo.start(true);
+    assert!(is_not_ready(&mut solo));
+    let nonce = solo.nonce().0;
+    let recovery = Batch::new(solo.wall(), vec![Item::Recovery(solo.recovery(3, nonce))]);
+    solo.decide(0, 1, &recovery);
+    solo.advance_to(32);
+    solo.decide_up_to(40);
+    assert!(is_not_ready(&mut solo), "`a` is executed and not stable");
+    solo.stabilise(40);
+    assert_eq!(*solo.standing(), Standing::Voting);
+    assert!(!is_not_ready(&mut solo));
+}
+
+/// One in transfer answers none.
+#[test]
+fn no_read_is_answered_in_transfer() {
+    let mut behind = Behind::new(1);
+    assert!(is_not_ready(&mut behind.solo));
+    behind.finish();
+    assert!(!is_not_ready(&mut behind.solo));
+}
+
+/// Nor does one that has diverged.
+#[test]
+fn no_read_is_answered_by_one_that_has_diverged() {
+    let mut solo = Solo::new(1);
+    solo.decide_up_to(8);
+    let certificate = solo.certified(8, Digest::of(b"another state"));
+    solo.peer(2, PeerMessage::Stable(certificate));
+    assert!(solo.replica().is_diverged());
+    assert!(is_not_ready(&mut solo));
+}
+
+/// A write sent as a query is refused and changes nothing.
+#[test]
+fn a_read_changes_nothing() {
+    let mut solo = Solo::new(1);
+    let before = solo.replica().state().digest();
+    answer(&mut solo, &put("a", "x"));
+    assert_eq!(solo.replica().state().digest(), before);
+}
+
+/// Proved: value and absence against a state digest that has a certificate, with its
+/// age, which the client checks alone.
+#[test]
+fn a_proved_read_shows_value_absence_and_age_against_a_certificate() {
+    let mut solo = Solo::new(1);
+    for seq in 1..=8 {
+        write(&mut solo, seq, &put("a", &seq.to_string()));
+    }
+    let prove = |solo: &mut Solo, key: &str| {
+        solo.client(0, ClientMessage::Prove(RequestNumber(5), Blob::from(get(key))))
+    };
+    assert_eq!(prove(&mut solo, "a").reject(), Some(Reject::NotReady), "nothing is stable");
+    solo.stabilise(8);
+    write(&mut solo, 9, &put("a", "9"));
+    for (key, expected) in [("a", vec![(Blob::from("8"), Seq(8))]), ("b", vec![])] {
+        let out = prove(&mut solo, key);
+        let [(_, ToClient::Proved { certificate, proof, time, number })] = &out.to_clients()[..]
+        else {
+            panic!("{:?}", out.to_clients())
+        };
+        assert_eq!(*number, RequestNumber(5));
+        assert!(solo.verifier.certificate(certificate.clone()).is_ok());
+        let range = KeyRange::single(&data_key(key.as_bytes()));
+        let content = proof.verify(certificate.digest(), &range).expect("it proves it");
+        let content: Vec<_> =
+            content.into_iter().map(|(_, value, changed)| (value, changed)).collect();
+        assert_eq!(content, expected);
+        let range = KeyRange::single(&system_key(PROTOCOL));
+        let shown = time.verify(certificate.digest(), &range).expect("it proves it");
+        let agreed: Agreed = wire::decode(&shown[0].1, 1 << 20).expect("the protocol's own");
+        assert_eq!(agreed.seq, certificate.seq());
+    }
+}
