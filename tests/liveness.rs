@@ -919,3 +919,22 @@ fn numbers_beyond_any_window_do_not_wait_across_a_view_change() {
     assert_eq!(world.views(), [View(1); 3]);
     assert_eq!(world.replica(2).held().waiting, 0);
 }
+
+#[test]
+fn a_decided_entry_whose_batch_comes_with_its_proposal_is_executed() {
+    let mut world = World::new(4);
+    lose(&mut world, |flight| {
+        use PeerMessage::{Batch, Decided, Propose};
+        flight.to == ReplicaId(3)
+            && matches!(flight.message, Propose(..) | Batch(_) | Decided(..))
+    });
+    let request = world.request(0, 1, 0, &[&put(1)]);
+    world.submit(&request, ReplicaId(0));
+    let is_late = |flight: &&Flight| {
+        flight.to == ReplicaId(3) && matches!(flight.message, PeerMessage::Propose(..))
+    };
+    let late = world.network.iter().find(is_late).expect("it was proposed").clone();
+    world.deliver_all();
+    world.deliver_certainly(late);
+    assert_eq!(world.executed(), [1; 4]);
+}

@@ -161,6 +161,8 @@ impl Replica {
         slot.doubtful = None;
         slot.accepted = Some(now);
         self.advance(seq);
+        // It may have been decided before, and have waited for just this body.
+        self.execute_ready();
     }
 
     // Votes.
