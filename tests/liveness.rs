@@ -938,3 +938,29 @@ fn a_decided_entry_whose_batch_comes_with_its_proposal_is_executed() {
     world.deliver_certainly(late);
     assert_eq!(world.executed(), [1; 4]);
 }
+
+#[test]
+fn what_was_executed_before_a_restart_is_voted_on_again_for_who_lacks_it() {
+    let mut world = World::new(4);
+    world.crash(ReplicaId(2));
+    lose(&mut world, |flight| {
+        use PeerMessage::{Checkpoint, Commit, Decided, Stable};
+        flight.to == ReplicaId(3)
+            && matches!(flight.message, Commit(_) | Decided(..) | Checkpoint(_) | Stable(_))
+    });
+    write(&mut world, 1..=9, 0);
+    assert_eq!(world.executed(), [9, 9, 0, 0]);
+    lose(&mut world, |flight| {
+        matches!(flight.message, PeerMessage::Prepare(_) | PeerMessage::Propose(..))
+    });
+    let request = world.request(0, 10, 9, &[&put(10)]);
+    world.ids().for_each(|id| world.submit(&request, id));
+    world.pass(Span::milliseconds(1_500));
+    assert_eq!(world.views(), [View(1); 3]);
+    let three = [0, 1, 3].map(ReplicaId);
+    three.into_iter().for_each(|id| world.crash(id));
+    world.filters.clear();
+    three.into_iter().for_each(|id| world.start(id, false));
+    world.pass(Span::seconds(3));
+    assert_eq!(world.executed(), [10, 10, 0, 10]);
+}
