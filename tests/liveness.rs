@@ -9,8 +9,8 @@ mod world;
 
 use quorate::crypto::SecretKey;
 use quorate::message::{
-    Batch, Commit, Item, PeerMessage, PrePrepare, Reply, Request, Signed, SlotStatus, Status, ToClient,
-    ViewChange, Voter,
+    Batch, Commit, Item, PeerMessage, PrePrepare, Reply, Request, Signed, SlotStatus, Status,
+    ToClient, ViewChange, Voter,
 };
 use quorate::replica::{Input, Notice, Record, Replica, Settings, Standing};
 use quorate::service::kv::KvOperation;
@@ -99,14 +99,8 @@ enum Lie {
     Mumbles,
 }
 
-const LIES: [Lie; 6] = [
-    Lie::Silent,
-    Lie::NeverLeads,
-    Lie::Equivocates,
-    Lie::TellsOne,
-    Lie::Floods,
-    Lie::Mumbles,
-];
+const LIES: [Lie; 6] =
+    [Lie::Silent, Lie::NeverLeads, Lie::Equivocates, Lie::TellsOne, Lie::Floods, Lie::Mumbles];
 
 fn key(id: ReplicaId) -> SecretKey {
     world::replica_key(id.0)
@@ -189,9 +183,8 @@ impl Run {
                 }
                 let copies = if self.chance.percent(self.doubling) { 2 } else { 1 };
                 for _ in 0..copies {
-                    let is_slow = |(one, _): &(ReplicaId, u64)| {
-                        *one == flight.from || *one == flight.to
-                    };
+                    let is_slow =
+                        |(one, _): &(ReplicaId, u64)| *one == flight.from || *one == flight.to;
                     let more = self.slow.filter(is_slow).map_or(0, |(_, more)| more);
                     let due = self.world.now.0 + 200 + more + self.chance.below(self.delay);
                     self.serial += 1;
@@ -213,8 +206,7 @@ impl Run {
             Lie::TellsOne if leads && flight.to.0 != (liar.0 + 1) % 4 => vec![],
             Lie::Equivocates if flight.to.0 % 2 == 0 => match &flight.message {
                 PeerMessage::Propose(proposal, Some(batch)) => {
-                    let batch =
-                        Batch::new(Timestamp(batch.time().0 + 1), batch.items().to_vec());
+                    let batch = Batch::new(Timestamp(batch.time().0 + 1), batch.items().to_vec());
                     let body = PrePrepare { digest: batch.digest(), ..proposal.body.clone() };
                     let cluster = self.world.genesis.cluster();
                     let proposal = Signed::sign(body, &cluster, &key(liar));
@@ -242,7 +234,11 @@ impl Run {
             0 => {
                 let seq = Seq(stable.0 + 1 + self.chance.below(32));
                 let digest = Digest([7; 32]);
-                PeerMessage::Commit(Signed::sign(Commit { view, seq, digest, by }, &cluster, &key(liar)))
+                PeerMessage::Commit(Signed::sign(
+                    Commit { view, seq, digest, by },
+                    &cluster,
+                    &key(liar),
+                ))
             }
             1 => {
                 let view = View(view.0 + 1 + self.chance.below(50));
@@ -330,8 +326,7 @@ impl Run {
                 let value = Blob::from(client.number.to_string().as_str());
                 let operation = KvOperation::Put { key: Blob::from(key.as_str()), value };
                 let (id, number) = (client.id, client.number);
-                let request =
-                    self.world.request(id, number, number - 1, &[&operation.to_bytes()]);
+                let request = self.world.request(id, number, number - 1, &[&operation.to_bytes()]);
                 self.clients[index].request = Some(request);
             }
             let request = self.clients[index].request.clone().expect("just made");
@@ -546,16 +541,18 @@ impl Run {
         let settle = self.world.now.plus(Span::seconds(3));
         self.until(settle, |_| false);
         let views = self.world.views();
-        let (before, pairs) = (self.sent, (self.world.nodes.len() * (self.world.nodes.len() - 1)) as u64);
+        let (before, pairs) =
+            (self.sent, (self.world.nodes.len() * (self.world.nodes.len() - 1)) as u64);
         let end = self.world.now.plus(Span::seconds(10));
         self.until(end, |_| false);
         if self.liar.is_none() {
             assert_eq!(self.world.views(), views, "{}", self.describe());
             let sent = self.sent - before;
             // Who alone has asked for another view says so a little more often.
-            let all_active = self.world.ids().all(|id| {
-                self.world.node(id).replica.as_ref().is_some_and(Replica::is_active)
-            });
+            let all_active = self
+                .world
+                .ids()
+                .all(|id| self.world.node(id).replica.as_ref().is_some_and(Replica::is_active));
             let most = pairs * if all_active { 12 } else { 30 };
             assert!(sent <= most, "{sent} messages in quiet\n{}", self.describe());
         }
@@ -576,7 +573,7 @@ fn run(seed: u64) {
 fn seeds() -> std::ops::Range<u64> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let first = number("FIRST_SEED").unwrap_or(0);
-    first..first + number("SEEDS").unwrap_or(24)
+    first..first + number("SEEDS").unwrap_or(16)
 }
 
 #[test]
@@ -650,8 +647,7 @@ fn a_decided_entry_whose_batch_is_gone_everywhere_is_passed_by_transfer() {
     let mut world = World::new(4);
     lose(&mut world, |flight| {
         use PeerMessage::{Batch, Decided, Propose};
-        flight.to == ReplicaId(3)
-            && matches!(flight.message, Propose(..) | Batch(_) | Decided(..))
+        flight.to == ReplicaId(3) && matches!(flight.message, Propose(..) | Batch(_) | Decided(..))
     });
     write(&mut world, 1..=20, 0);
     world.filters.clear();
@@ -830,9 +826,10 @@ fn what_was_chosen_above_a_laggards_window_is_voted_on_once_the_window_moves() {
     world.node_mut(ReplicaId(3)).holds_saves = true;
     write(&mut world, 4..=40, 0);
     world.pass(Span::seconds(2));
-    lose(&mut world, |flight| {
-        matches!(&flight.message, PeerMessage::Commit(vote) if vote.body.seq > Seq(40))
-    });
+    lose(
+        &mut world,
+        |flight| matches!(&flight.message, PeerMessage::Commit(vote) if vote.body.seq > Seq(40)),
+    );
     write(&mut world, 41..=44, 0);
     world.crash(ReplicaId(0));
     world.pass(Span::milliseconds(1_300));
@@ -925,8 +922,7 @@ fn a_decided_entry_whose_batch_comes_with_its_proposal_is_executed() {
     let mut world = World::new(4);
     lose(&mut world, |flight| {
         use PeerMessage::{Batch, Decided, Propose};
-        flight.to == ReplicaId(3)
-            && matches!(flight.message, Propose(..) | Batch(_) | Decided(..))
+        flight.to == ReplicaId(3) && matches!(flight.message, Propose(..) | Batch(_) | Decided(..))
     });
     let request = world.request(0, 1, 0, &[&put(1)]);
     world.submit(&request, ReplicaId(0));
