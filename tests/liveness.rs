@@ -573,7 +573,7 @@ fn run(seed: u64) {
 fn seeds() -> std::ops::Range<u64> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let first = number("FIRST_SEED").unwrap_or(0);
-    first..first + number("SEEDS").unwrap_or(24)
+    first..first + number("SEEDS").unwrap_or(16)
 }
 
 #[test]
@@ -826,9 +826,10 @@ fn what_was_chosen_above_a_laggards_window_is_voted_on_once_the_window_moves() {
     world.node_mut(ReplicaId(3)).holds_saves = true;
     write(&mut world, 4..=40, 0);
     world.pass(Span::seconds(2));
-    lose(&mut world, |flight| {
-        matches!(&flight.message, PeerMessage::Commit(vote) if vote.body.seq > Seq(40))
-    });
+    lose(
+        &mut world,
+        |flight| matches!(&flight.message, PeerMessage::Commit(vote) if vote.body.seq > Seq(40)),
+    );
     write(&mut world, 41..=44, 0);
     world.crash(ReplicaId(0));
     world.pass(Span::milliseconds(1_300));
@@ -914,4 +915,48 @@ fn numbers_beyond_any_window_do_not_wait_across_a_view_change() {
     world.pass(Span::milliseconds(1_500));
     assert_eq!(world.views(), [View(1); 3]);
     assert_eq!(world.replica(2).held().waiting, 0);
+}
+
+#[test]
+fn a_decided_entry_whose_batch_comes_with_its_proposal_is_executed() {
+    let mut world = World::new(4);
+    lose(&mut world, |flight| {
+        use PeerMessage::{Batch, Decided, Propose};
+        flight.to == ReplicaId(3) && matches!(flight.message, Propose(..) | Batch(_) | Decided(..))
+    });
+    let request = world.request(0, 1, 0, &[&put(1)]);
+    world.submit(&request, ReplicaId(0));
+    let is_late = |flight: &&Flight| {
+        flight.to == ReplicaId(3) && matches!(flight.message, PeerMessage::Propose(..))
+    };
+    let late = world.network.iter().find(is_late).expect("it was proposed").clone();
+    world.deliver_all();
+    world.deliver_certainly(late);
+    assert_eq!(world.executed(), [1; 4]);
+}
+
+#[test]
+fn what_was_executed_before_a_restart_is_voted_on_again_for_who_lacks_it() {
+    let mut world = World::new(4);
+    world.crash(ReplicaId(2));
+    lose(&mut world, |flight| {
+        use PeerMessage::{Checkpoint, Commit, Decided, Stable};
+        flight.to == ReplicaId(3)
+            && matches!(flight.message, Commit(_) | Decided(..) | Checkpoint(_) | Stable(_))
+    });
+    write(&mut world, 1..=9, 0);
+    assert_eq!(world.executed(), [9, 9, 0, 0]);
+    lose(&mut world, |flight| {
+        matches!(flight.message, PeerMessage::Prepare(_) | PeerMessage::Propose(..))
+    });
+    let request = world.request(0, 10, 9, &[&put(10)]);
+    world.ids().for_each(|id| world.submit(&request, id));
+    world.pass(Span::milliseconds(1_500));
+    assert_eq!(world.views(), [View(1); 3]);
+    let three = [0, 1, 3].map(ReplicaId);
+    three.into_iter().for_each(|id| world.crash(id));
+    world.filters.clear();
+    three.into_iter().for_each(|id| world.start(id, false));
+    world.pass(Span::seconds(3));
+    assert_eq!(world.executed(), [10, 10, 0, 10]);
 }

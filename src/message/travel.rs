@@ -131,7 +131,7 @@ pub struct Status {
     pub active: bool,
     /// Its stable checkpoint.
     pub stable: Seq,
-    /// The last number it executed.
+    /// The last number that it executed and can show to be decided.
     pub executed: Seq,
     /// The numbers after that, as far as it knows of any.
     pub slots: List<SlotStatus>,

@@ -160,8 +160,17 @@ impl Replica {
             && self.peers.values().all(|peer| peer.executed() <= self.executed())
     }
 
+    /// How far this replica can show others what it executed. Decisions are not on disk:
+    /// after a restart the votes for what it executed before have to come together
+    /// again, or who is behind finds nobody to learn from.
+    fn shown(&self) -> Seq {
+        let numbers = (self.stable().0 + 1..=self.executed().0).map(Seq);
+        let lacking = numbers.into_iter().find(|seq| !self.decided.contains_key(seq));
+        lacking.map_or(self.executed(), Seq::previous)
+    }
+
     fn status(&self) -> Status {
-        let executed = self.executed();
+        let executed = self.shown();
         let last = self.highest_seen().min(self.window_end()).max(executed);
         let slots = (executed.0 + 1..=last.0).map(Seq).map(|seq| self.slot_status(seq));
         let slots: List<SlotStatus> = slots.collect();

@@ -448,8 +448,10 @@ impl Replica {
 
     /// The highest number proposed here or decided. Votes alone are anybody's to cast.
     pub(super) fn highest_proposed(&self) -> Seq {
-        let slots = self.active().into_iter().flat_map(|active| active.slots.iter().rev());
-        let proposed = slots.filter(|(_, slot)| slot.proposal.is_some()).map(|(seq, _)| *seq).next();
+        let proposed = self.active().and_then(|active| {
+            let mut slots = active.slots.iter().rev();
+            slots.find(|(_, slot)| slot.proposal.is_some()).map(|(seq, _)| *seq)
+        });
         let decided = self.decided.keys().next_back().copied();
         proposed.max(decided).unwrap_or_default().max(self.executed())
     }
