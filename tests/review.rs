@@ -238,6 +238,35 @@ fn a_proposal_is_shown_to_a_liar_only_when_it_is_on_disk() {
     assert!(parts.bound.release(&Durable::after_sync()).iter().any(is_proposal));
 }
 
+/// A replica enters a view whose numbers lie above its window. When its window has moved,
+/// what the view chose for them is acceptable like before, and the view lasts.
+#[test]
+fn a_laggard_takes_part_in_what_a_view_chose_once_it_has_caught_up() {
+    let mut world = World::new(4);
+    isolate(&mut world, R3);
+    order(&mut world, 1..=40);
+    lose(&mut world, |flight| matches!(flight.message, PeerMessage::Commit(_)));
+    order(&mut world, 41..=43);
+    world.crash(R0);
+    world.filters.clear();
+    lose(&mut world, |flight| {
+        let helps = matches!(flight.message, PeerMessage::Part(..) | PeerMessage::Decided(..));
+        matches!(flight.message, PeerMessage::Commit(_)) || (flight.to == R3 && helps)
+    });
+    let request = world.request(1, 1, 0, &[&put("b", "b")]);
+    for id in [R1, R2, R3] {
+        world.submit(&request, id);
+    }
+    while !(world.replica(3).view() == View(1) && world.replica(3).is_active()) {
+        world.pass(Span::milliseconds(50));
+    }
+    assert_eq!(world.replica(3).executed(), Seq(0));
+    world.filters.clear();
+    world.pass(Span::milliseconds(1_500));
+    assert_eq!(world.executed()[1..], [44; 3]);
+    assert_eq!(world.views(), [View(1); 3]);
+}
+
 // What the stories are told with.
 
 fn put(key: &str, value: &str) -> Vec<u8> {
