@@ -267,6 +267,22 @@ fn a_laggard_takes_part_in_what_a_view_chose_once_it_has_caught_up() {
     assert_eq!(world.views(), [View(1); 3]);
 }
 
+/// Lives can be made up; liars can't.
+#[test]
+fn one_liar_is_convicted_once_however_many_lives_it_makes_up() {
+    let mut world = World::new(4);
+    for life in 0..3 {
+        let sign = |what: &[u8]| {
+            let by = Voter { replica: R3, incarnation: Incarnation(life) };
+            let body = Prepare { view: View(0), seq: Seq(1), digest: Digest::of(what), by };
+            Signed::sign(body, &world.genesis.cluster(), &replica_key(3))
+        };
+        let message = PeerMessage::Evidence(Evidence::Prepare(sign(b"one"), sign(b"other")));
+        world.deliver_certainly(Flight { from: R3, to: R1, message });
+    }
+    assert_eq!(world.replica(1).evidence().len(), 1);
+}
+
 // What the stories are told with.
 
 fn put(key: &str, value: &str) -> Vec<u8> {
