@@ -283,6 +283,23 @@ fn one_liar_is_convicted_once_however_many_lives_it_makes_up() {
     assert_eq!(world.replica(1).evidence().len(), 1);
 }
 
+/// S3: a state that lies on disk under a checkpoint's number and isn't what the log's
+/// certificate says.
+#[test]
+#[should_panic(expected = "StateDiffers")]
+fn a_replica_does_not_start_from_a_state_that_its_certificate_denies() {
+    let mut world = World::new(4);
+    order(&mut world, 1..=8);
+    let mut other = World::new(4);
+    order(&mut other, 1..=7);
+    let request = other.request(0, 8, 7, &[&put("a", "something else")]);
+    other.submit(&request, R0);
+    other.deliver_all();
+    world.crash(R3);
+    world.node_mut(R3).disk.states = other.node(R3).disk.states.clone();
+    world.start(R3, false);
+}
+
 // What the stories are told with.
 
 fn put(key: &str, value: &str) -> Vec<u8> {

@@ -80,6 +80,19 @@ pub enum StartError {
         /// The number of the saved state.
         saved: Seq,
     },
+    /// The saved state isn't the one that the log's certificate is about.
+    #[error(
+        "the saved state of number {seq} has digest {found}, and {certified} is certified: \
+         the files of the state are damaged; restore this replica with --recover"
+    )]
+    StateDiffers {
+        /// The number of both.
+        seq: Seq,
+        /// What the quorum has.
+        certified: Digest,
+        /// What was found.
+        found: Digest,
+    },
 }
 
 impl Replica {
@@ -175,12 +188,25 @@ impl Replica {
         }
         if let Some((seq, tree)) = state {
             let digest = tree.digest();
+            self.require_certified(seq, digest)?;
             self.checkpoints.own.insert(seq, Own { digest, tree, saved: true });
         }
         self.forget_settled();
         self.reads_from = self.highest_promised();
         self.note_what_is_owed();
         Ok(())
+    }
+
+    /// The state at the stable checkpoint is the certified one; of a later one the next
+    /// certificate will tell.
+    fn require_certified(&self, seq: Seq, found: Digest) -> Result<(), StartError> {
+        let certificate = self.checkpoints.certificate.as_ref().filter(|one| one.seq() == seq);
+        match certificate.map(|certificate| certificate.digest()) {
+            Some(certified) if certified != found => {
+                Err(StartError::StateDiffers { seq, certified, found })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// One record. `starting` is how this start began, before anything was recalled.
