@@ -300,6 +300,20 @@ fn a_replica_does_not_start_from_a_state_that_its_certificate_denies() {
     world.start(R3, false);
 }
 
+/// S10: everybody restarts, and one comes back without its disk. What the others heard of
+/// it they have forgotten, but its votes stand in their certificates.
+#[test]
+fn a_wiped_replica_is_found_out_by_its_votes_in_certificates() {
+    let mut world = World::new(4);
+    isolate(&mut world, R2);
+    order(&mut world, 1..=3);
+    world.ids().for_each(|id| world.crash(id));
+    world.node_mut(R3).disk = Disk::default();
+    world.ids().for_each(|id| world.start(id, false));
+    world.deliver_all();
+    assert_eq!(*world.replica(3).standing(), Standing::Halted);
+}
+
 // What the stories are told with.
 
 fn put(key: &str, value: &str) -> Vec<u8> {
