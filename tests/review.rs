@@ -231,9 +231,7 @@ fn a_proposal_is_shown_to_a_liar_only_when_it_is_on_disk() {
     let primary = world.node_mut(R0).replica.as_mut().expect("it runs");
     let effects = primary.handle(now, Input::Peer { from: R3, message: Box::new(message) });
     let parts = effects.into_parts();
-    let is_proposal = |outgoing: &Outgoing| {
-        matches!(outgoing, Outgoing::Peer(_, message) if matches!(**message, PeerMessage::Propose(..)))
-    };
+    let is_proposal = |outgoing: &Outgoing| matches!(outgoing, Outgoing::Peer(_, message) if matches!(**message, PeerMessage::Propose(..)));
     assert!(!parts.free.iter().any(is_proposal));
     assert!(parts.bound.release(&Durable::after_sync()).iter().any(is_proposal));
 }

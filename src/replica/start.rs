@@ -491,7 +491,9 @@ impl Replica {
                 self.is_forgotten(voter, Place { kind, view, seq }, certificate.digest())
             })
         });
-        is_stable_by_this || is_prepared_by_this || answer.held.iter().any(|held| self.is_held_forgotten(held))
+        is_stable_by_this
+            || is_prepared_by_this
+            || answer.held.iter().any(|held| self.is_held_forgotten(held))
     }
 
     fn is_held_forgotten(&self, held: &Held) -> bool {
