@@ -231,11 +231,68 @@ fn a_proposal_is_shown_to_a_liar_only_when_it_is_on_disk() {
     let primary = world.node_mut(R0).replica.as_mut().expect("it runs");
     let effects = primary.handle(now, Input::Peer { from: R3, message: Box::new(message) });
     let parts = effects.into_parts();
-    let is_proposal = |outgoing: &Outgoing| {
-        matches!(outgoing, Outgoing::Peer(_, message) if matches!(**message, PeerMessage::Propose(..)))
-    };
+    let is_proposal = |outgoing: &Outgoing| matches!(outgoing, Outgoing::Peer(_, message) if matches!(**message, PeerMessage::Propose(..)));
     assert!(!parts.free.iter().any(is_proposal));
     assert!(parts.bound.release(&Durable::after_sync()).iter().any(is_proposal));
+}
+
+/// A replica enters a view whose numbers lie above its window. When its window has moved,
+/// what the view chose for them is acceptable like before, and the view lasts.
+#[test]
+fn a_laggard_takes_part_in_what_a_view_chose_once_it_has_caught_up() {
+    let mut world = World::new(4);
+    isolate(&mut world, R3);
+    order(&mut world, 1..=40);
+    lose(&mut world, |flight| matches!(flight.message, PeerMessage::Commit(_)));
+    order(&mut world, 41..=43);
+    world.crash(R0);
+    world.filters.clear();
+    lose(&mut world, |flight| {
+        let helps = matches!(flight.message, PeerMessage::Part(..) | PeerMessage::Decided(..));
+        matches!(flight.message, PeerMessage::Commit(_)) || (flight.to == R3 && helps)
+    });
+    let request = world.request(1, 1, 0, &[&put("b", "b")]);
+    for id in [R1, R2, R3] {
+        world.submit(&request, id);
+    }
+    while !(world.replica(3).view() == View(1) && world.replica(3).is_active()) {
+        world.pass(Span::milliseconds(50));
+    }
+    assert_eq!(world.replica(3).executed(), Seq(0));
+    world.filters.clear();
+    world.pass(Span::milliseconds(1_500));
+    assert_eq!(world.executed()[1..], [44; 3]);
+    assert_eq!(world.views(), [View(1); 3]);
+}
+
+/// Lives can be made up; liars can't.
+#[test]
+fn one_liar_is_convicted_once_however_many_lives_it_makes_up() {
+    let mut world = World::new(4);
+    for life in 0..3 {
+        let sign = |what: &[u8]| {
+            let by = Voter { replica: R3, incarnation: Incarnation(life) };
+            let body = Prepare { view: View(0), seq: Seq(1), digest: Digest::of(what), by };
+            Signed::sign(body, &world.genesis.cluster(), &replica_key(3))
+        };
+        let message = PeerMessage::Evidence(Evidence::Prepare(sign(b"one"), sign(b"other")));
+        world.deliver_certainly(Flight { from: R3, to: R1, message });
+    }
+    assert_eq!(world.replica(1).evidence().len(), 1);
+}
+
+/// S10: everybody restarts, and one comes back without its disk. What the others heard of
+/// it they have forgotten, but its votes stand in their certificates.
+#[test]
+fn a_wiped_replica_is_found_out_by_its_votes_in_certificates() {
+    let mut world = World::new(4);
+    isolate(&mut world, R2);
+    order(&mut world, 1..=3);
+    world.ids().for_each(|id| world.crash(id));
+    world.node_mut(R3).disk = Disk::default();
+    world.ids().for_each(|id| world.start(id, false));
+    world.deliver_all();
+    assert_eq!(*world.replica(3).standing(), Standing::Halted);
 }
 
 // What the stories are told with.

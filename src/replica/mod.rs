@@ -429,10 +429,10 @@ impl Replica {
         }
     }
 
-    /// One record for each liar and kind is enough.
+    /// One record for each liar and kind is enough. A liar makes up lives as it likes.
     fn take_evidence(&mut self, evidence: Verified<Evidence>) -> bool {
         let same_kind = |one: &Verified<Evidence>| {
-            one.accused() == evidence.accused()
+            one.accused().replica == evidence.accused().replica
                 && std::mem::discriminant::<Evidence>(one)
                     == std::mem::discriminant::<Evidence>(&evidence)
         };

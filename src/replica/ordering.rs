@@ -89,7 +89,7 @@ impl Replica {
             return self.on_second_proposal(&accepted, &proposal, batch);
         }
         if seq <= self.active().expect("just required").chosen_up_to {
-            return Err(Reject::NotChosen);
+            return self.on_chosen_proposal(proposal, batch);
         }
         self.require_unpromised(&proposal.body)?;
         let Some(batch) = batch else { return Err(Reject::NotChosen) };
@@ -127,6 +127,24 @@ impl Replica {
             Some(batch) if !self.bodies.contains_key(&batch.digest()) => self.on_batch(batch),
             _ => Err(Reject::Duplicate),
         }
+    }
+
+    /// A proposal of the view's opening that this replica has no place for yet: its
+    /// window did not reach so far when it entered. What the view chose is exempt from
+    /// all but that.
+    fn on_chosen_proposal(
+        &mut self,
+        proposal: Verified<Signed<PrePrepare>>,
+        batch: Option<Batch>,
+    ) -> Result<(), Reject> {
+        let is_chosen = self.opening.as_ref().is_some_and(|opening| {
+            opening.new_view.body.pre_prepares.iter().any(|chosen| chosen.body == proposal.body)
+        });
+        if !is_chosen {
+            return Err(Reject::NotChosen);
+        }
+        self.accept(proposal, batch);
+        Ok(())
     }
 
     /// This replica may have agreed with another digest before a restart.

@@ -473,14 +473,27 @@ impl Replica {
 
     /// Whether the answer holds a signature of this replica that its log lacks.
     fn is_contradicted(&self, answer: &CheckedStart) -> bool {
-        let in_certificates = answer.stable.as_ref().is_some_and(|certificate| {
+        let is_stable_by_this = answer.stable.as_ref().is_some_and(|certificate| {
             certificate.checkpoints().iter().any(|member| {
                 let place =
                     Place { kind: Kind::Checkpoint, view: View::FIRST, seq: certificate.seq() };
                 self.is_forgotten(member.by, place, certificate.digest())
             })
         });
-        in_certificates || answer.held.iter().any(|held| self.is_held_forgotten(held))
+        let is_prepared_by_this = answer.highest.as_ref().is_some_and(|certificate| {
+            let (view, seq) = (certificate.view(), certificate.seq());
+            let primary = self.committee.primary(view);
+            certificate.voters().any(|voter| {
+                let kind = match voter.replica == primary {
+                    true => Kind::PrePrepare,
+                    false => Kind::Prepare,
+                };
+                self.is_forgotten(voter, Place { kind, view, seq }, certificate.digest())
+            })
+        });
+        is_stable_by_this
+            || is_prepared_by_this
+            || answer.held.iter().any(|held| self.is_held_forgotten(held))
     }
 
     fn is_held_forgotten(&self, held: &Held) -> bool {
