@@ -457,7 +457,7 @@ impl Story {
         liar
     }
 
-    /// `batch NAME [time=+1h] [forged=1] [c0#1 put a 1 , c1#1 put b 2]`
+    /// `batch NAME [time=+1h] [forged=1] [stretched=1] [c0#1 put a 1 , c1#1 put b 2]`
     fn batch(&mut self, words: &[&str]) {
         let name = words[0].to_string();
         let sorted = Words::of(&words[1..], 0);
@@ -480,7 +480,11 @@ impl Story {
             };
             let key = if sorted.number("forged") == Some(at) { client + 50 } else { client };
             let cluster = self.world().genesis.cluster();
-            items.push(Item::Request(Signed::sign(body, &cluster, &client_key(key))));
+            let mut request = Signed::sign(body, &cluster, &client_key(key));
+            if sorted.number("stretched") == Some(at) {
+                super::liar::stretch(&mut request.signature);
+            }
+            items.push(Item::Request(request));
         }
         let batch = Batch::new(Timestamp(time), items);
         self.world().batches.insert(batch.digest(), batch.clone());
