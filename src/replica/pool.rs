@@ -207,6 +207,18 @@ impl Pool {
         }
     }
 
+    /// Ends every wait for a recovery that was taken already.
+    pub(super) fn settle_recoveries(&mut self, replica: ReplicaId, is_taken: impl Fn(Nonce) -> bool) {
+        let owner = Owner::Replica(replica);
+        let Some(queue) = self.queues.get_mut(&owner) else { return };
+        let taken: Vec<Number> =
+            queue.items.keys().copied().filter(|nonce| is_taken(Nonce(*nonce))).collect();
+        taken.into_iter().for_each(|nonce| queue.remove(nonce));
+        if queue.unproposed.is_empty() {
+            self.ready.remove(&owner);
+        }
+    }
+
     /// Since when an item is known that the primary had room for and has not proposed.
     pub(super) fn known_with_room(&self, key: ItemKey) -> Option<Instant> {
         let (owner, number) = place(key);

@@ -199,6 +199,10 @@ impl Replica {
 
     /// After a jump over entries: ends the waits for whatever they settled.
     fn settle_pool(&mut self) {
+        for replica in self.committee.replicas() {
+            let lives = self.executor.lives();
+            self.pool.settle_recoveries(replica, |nonce| lives.knows(replica, nonce));
+        }
         let clients = (0..).map(ClientId).take(self.genesis.clients.len());
         for client in clients {
             let state = self.executor.state();

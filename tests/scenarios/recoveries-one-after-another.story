@@ -20,7 +20,6 @@ r0 r1 r2 r3 r4 r5 r6: stable at 12
 r5 r6: fetches the state at 12
 r5 r6: has fetched the state at 12
 r5 r6: may vote
-r5 r6: asks for view 1: NothingExecuted
 r5 r6: refuses AboveWindow from r0, 9 times
 r5 r6: refuses AboveWindow from r1, 9 times
 r5 r6: refuses AboveWindow from r2, 9 times
@@ -28,8 +27,7 @@ r5 r6: refuses AboveWindow from r3, 9 times
 r5 r6: refuses AboveWindow from r4, 9 times
 r0 r1 r2 r3 r4: executes 1-12
 r5 r6: executes 1
-r0 r1 r2 r3 r4: view 0, executed 12, stable 12, voting
-r5 r6: view 1 wanted, executed 12, stable 12, voting
+r0 r1 r2 r3 r4 r5 r6: view 0, executed 12, stable 12, voting
 
 crash r6
 wipe r6
@@ -38,36 +36,30 @@ pass 5s
 state
 agree
 ----
-r0 r1 r2 r3 r4: stable at 16
+r0 r1 r2 r3 r4 r5: stable at 16
 r0 r1 r2 r3 r4 r5 r6: stable at 20
-r5 r6: fetches the state at 20
-r0 r1 r2 r3 r4: stable at 24
-r5 r6: has fetched the state at 20
-r0 r1 r2 r3 r4: stable at 28
+r6: fetches the state at 20
+r0 r1 r2 r3 r4 r5: stable at 24
+r6: has fetched the state at 20
+r0 r1 r2 r3 r4 r5: stable at 28
 r0 r1 r2 r3 r4 r5 r6: stable at 32
-r5 r6: fetches the state at 32
-r5 r6: has fetched the state at 32
-r0 r1 r2 r3 r4: stable at 36
+r6: fetches the state at 32
+r6: has fetched the state at 32
+r0 r1 r2 r3 r4 r5: stable at 36
 r0 r1 r2 r3 r4 r5 r6: stable at 40
-r5 r6: fetches the state at 40
-r0 r1 r2 r3 r4: takes r6 for life 2
+r6: fetches the state at 40
+r0 r1 r2 r3 r4 r5: takes r6 for life 2
 r0 r1 r2 r3 r4 r5 r6: stable at 44
-r5 r6: has fetched the state at 40
-r5 r6: fetches the state at 44
-r5 r6: has fetched the state at 44
+r6: has fetched the state at 40
+r6: fetches the state at 44
+r6: has fetched the state at 44
 r6: may vote
-r5: refuses AboveWindow from r0, 3 times
-r5: refuses AboveWindow from r1, 3 times
-r5: refuses AboveWindow from r2, 3 times
-r5: refuses AboveWindow from r3, 3 times
-r5: refuses AboveWindow from r4, 3 times
 r6: refuses AboveWindow from r0, 49 times
 r6: refuses AboveWindow from r1, 49 times
 r6: refuses AboveWindow from r2, 49 times
 r6: refuses AboveWindow from r3, 49 times
 r6: refuses AboveWindow from r4, 49 times
-r6: refuses WrongIncarnation from r5, 2 times
-r0 r1 r2 r3 r4: executes 13-44
-r0 r1 r2 r3 r4 r6: view 0, executed 44, stable 44, voting
-r5: view 1 wanted, executed 44, stable 44, voting
+r6: refuses AboveWindow from r5, 49 times
+r0 r1 r2 r3 r4 r5: executes 13-44
+r0 r1 r2 r3 r4 r5 r6: view 0, executed 44, stable 44, voting
 44 entries executed alike
