@@ -167,6 +167,7 @@ impl Replica {
     /// `h` moves: what lies at or below is settled and goes.
     fn advance_stable(&mut self, certificate: Verified<CheckpointCertificate>) {
         let (seq, before) = (certificate.seq(), self.stable());
+        let end = self.window_end();
         assert!(seq > before, "the stable checkpoint never goes back");
         self.out.notice(Notice::Stable(seq, certificate.digest()));
         self.checkpoints.stable = seq;
@@ -179,13 +180,22 @@ impl Replica {
             active.slots.retain(|number, _| *number > seq);
             active.next = active.next.max(seq.next());
         }
+        self.adopt_above(end);
         self.collect_bodies();
         self.promises.forget(seq, self.view);
         self.out.compact(Compaction { below: seq, head: self.head() });
         self.pool.trim();
         self.finish_recovery();
         self.consider_rotation();
+        self.advance_above(end);
         self.propose();
+    }
+
+    /// Votes for what was adopted when the window moved on from `end`.
+    fn advance_above(&mut self, end: Seq) {
+        let adopted = self.active().map(|active| active.slots.range(end.next()..));
+        let numbers: Vec<Seq> = adopted.into_iter().flatten().map(|(seq, _)| *seq).collect();
+        numbers.into_iter().for_each(|seq| self.advance(seq));
     }
 
     /// Forgets batches that nothing refers to any more.

@@ -435,6 +435,21 @@ impl Replica {
             .collect()
     }
 
+    /// The window has moved on from `end`: what the new view chose above it and up to the
+    /// new end is adopted now. Nobody proposes it again.
+    pub(super) fn adopt_above(&mut self, end: Seq) {
+        if self.active().is_none_or(|active| active.chosen_up_to <= end) {
+            return;
+        }
+        let Some(Opening { new_view, .. }) = self.opening.clone() else { return };
+        let mut slots = self.adopted(&new_view).split_off(&end.next());
+        let active = self.active_mut().expect("just found to be active");
+        active.slots.append(&mut slots);
+        let proposals = new_view.body.pre_prepares.iter().map(|proposal| &proposal.body);
+        let chosen: Vec<(Seq, Digest)> = proposals.map(|one| (one.seq, one.digest)).collect();
+        self.want_adopted(&chosen, &new_view.body);
+    }
+
     /// Marks what was chosen as proposed, and asks for the bodies that are not here.
     fn want_adopted(&mut self, chosen: &[(Seq, Digest)], body: &NewView) {
         for (seq, digest) in chosen {

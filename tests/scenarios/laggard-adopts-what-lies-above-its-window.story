@@ -40,13 +40,10 @@ agree
 r3: has fetched the state at 4
 r3: stable at 4
 r1 r2 r3: stable at 8
-r2 r3: asks for view 2: NothingExecuted
-r1: asks for view 2: Joined
-r1 r2 r3: enters view 2
 r1 r2 r3: stable at 12
 r3: refuses AboveWindow from r1, 8 times
 r3: refuses AboveWindow from r2, 8 times
 r1 r2 r3: executes 5-13
 r0: down
-r1 r2 r3: view 2, executed 13, stable 12, voting
+r1 r2 r3: view 1, executed 13, stable 12, voting
 13 entries executed alike
