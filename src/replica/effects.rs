@@ -72,7 +72,7 @@ pub enum Outgoing {
 /// One entry of the write-ahead log: a promise made, or what it stands on.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub enum Record {
-    /// This replica proposed, as the primary; with the batch unless it is null.
+    /// This replica proposed, as the primary; with the batch, unless a new view chose it.
     PrePrepare(Signed<PrePrepare>, Option<Batch>),
     /// This replica agreed with a proposal.
     Prepare(Signed<Prepare>),

@@ -271,6 +271,10 @@ impl Replica {
         let place = Place { kind: Kind::NewView, view, seq: Seq::GENESIS };
         let new_view = self.promises.sign(place, identity(&body), body);
         self.out.record(Record::NewView(Signed::clone(&new_view), None));
+        // Of openings the log keeps the last. These promises last as long as their numbers.
+        for proposal in &new_view.body.pre_prepares {
+            self.out.record(Record::PrePrepare(proposal.clone(), None));
+        }
         self.out.send(To::Everyone, PeerMessage::NewView(Signed::clone(&new_view), None));
         self.enter(Opening { new_view, shown: None });
     }
