@@ -125,7 +125,9 @@ fn stories() -> Vec<PathBuf> {
     let paths = entries.map(|entry| entry.expect("its entries can be read").path());
     let mut stories: Vec<PathBuf> = paths
         .filter(|path| path.extension().is_some_and(|extension| extension == "story"))
-        .filter(|path| path.file_stem().is_some_and(|name| name.to_string_lossy().contains(&filter)))
+        .filter(|path| {
+            path.file_stem().is_some_and(|name| name.to_string_lossy().contains(&filter))
+        })
         .collect();
     stories.sort();
     stories

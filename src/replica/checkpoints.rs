@@ -154,7 +154,11 @@ impl Replica {
 
     /// This replica's state is not the one that `Q` others have: it says so loudly,
     /// stops executing and voting on checkpoints, and fetches the state anew.
-    pub(super) fn on_divergence(&mut self, certificate: &Verified<CheckpointCertificate>, own: Digest) {
+    pub(super) fn on_divergence(
+        &mut self,
+        certificate: &Verified<CheckpointCertificate>,
+        own: Digest,
+    ) {
         if self.checkpoints.diverged {
             return;
         }

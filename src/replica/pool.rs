@@ -208,7 +208,11 @@ impl Pool {
     }
 
     /// Ends every wait for a recovery that was taken already.
-    pub(super) fn settle_recoveries(&mut self, replica: ReplicaId, is_taken: impl Fn(Nonce) -> bool) {
+    pub(super) fn settle_recoveries(
+        &mut self,
+        replica: ReplicaId,
+        is_taken: impl Fn(Nonce) -> bool,
+    ) {
         let owner = Owner::Replica(replica);
         let Some(queue) = self.queues.get_mut(&owner) else { return };
         let taken: Vec<Number> =

@@ -266,9 +266,7 @@ impl World {
     ) -> PeerMessage {
         let by = claim.by();
         match kind {
-            "prepare" => {
-                PeerMessage::Prepare(self.sign(claim, Prepare { view, seq, digest, by }))
-            }
+            "prepare" => PeerMessage::Prepare(self.sign(claim, Prepare { view, seq, digest, by })),
             "commit" => PeerMessage::Commit(self.sign(claim, Commit { view, seq, digest, by })),
             kind => panic!("no vote is called {kind}"),
         }

@@ -8,8 +8,8 @@ pub mod story;
 
 use quorate::crypto::{Ed25519, SecretKey};
 use quorate::message::{
-    Batch, CheckedClient, ClientMessage, Genesis, Parameters, PeerMessage, Reject, Request,
-    Signed, ToClient, Verifier,
+    Batch, CheckedClient, ClientMessage, Genesis, Parameters, PeerMessage, Reject, Request, Signed,
+    ToClient, Verifier,
 };
 use quorate::replica::{
     Durable, Effects, Input, Notice, Now, Origin, Outgoing, Recalled, Record, Recovered, Replica,
@@ -17,9 +17,7 @@ use quorate::replica::{
 };
 use quorate::service::tree::{Part, Path};
 use quorate::service::{Service, Tree, kv::KeyValue};
-use quorate::types::{
-    ClientId, Digest, Instant, Nonce, ReplicaId, Seq, Span, Timestamp,
-};
+use quorate::types::{ClientId, Digest, Instant, Nonce, ReplicaId, Seq, Span, Timestamp};
 use quorate::wire;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;

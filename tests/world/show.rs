@@ -263,9 +263,7 @@ impl World {
                 self.vote(kind, one.body.view, one.body.seq, one.body.digest)
             }
             PeerMessage::Batch(one) => format!("batch {}", self.name(one.digest())),
-            PeerMessage::Decided(one, _) => {
-                self.vote(kind, one.view(), one.seq(), one.digest())
-            }
+            PeerMessage::Decided(one, _) => self.vote(kind, one.view(), one.seq(), one.digest()),
             PeerMessage::ViewChange(one) => self.view_change(&one.body),
             PeerMessage::NewView(one, _) => {
                 let body = &one.body;
@@ -285,7 +283,9 @@ impl World {
                 };
                 format!("new-view {} by {} with {chosen}", body.view, from.join(" "))
             }
-            PeerMessage::Fetch(Fetch::Batch(digest)) => format!("fetch batch {}", self.name(*digest)),
+            PeerMessage::Fetch(Fetch::Batch(digest)) => {
+                format!("fetch batch {}", self.name(*digest))
+            }
             PeerMessage::Fetch(Fetch::Decided(seq)) => format!("fetch decided from {seq}"),
             PeerMessage::Fetch(Fetch::NewView(view)) => format!("fetch new-view {view}"),
             PeerMessage::Fetch(Fetch::Part(seq, _)) => format!("fetch part of {seq}"),
@@ -298,8 +298,7 @@ impl World {
     }
 
     fn view_change(&self, body: &quorate::message::ViewChange) -> String {
-        let prepared: Vec<String> =
-            body.prepared.iter().map(|one| self.certificate(one)).collect();
+        let prepared: Vec<String> = body.prepared.iter().map(|one| self.certificate(one)).collect();
         let prepared = match prepared.is_empty() {
             true => "nothing".to_string(),
             false => prepared.join(", "),
@@ -316,9 +315,7 @@ impl World {
             Record::Prepare(one) => {
                 self.vote("prepare", one.body.view, one.body.seq, one.body.digest)
             }
-            Record::Prepared(one, _) => {
-                self.vote("prepared", one.view(), one.seq(), one.digest())
-            }
+            Record::Prepared(one, _) => self.vote("prepared", one.view(), one.seq(), one.digest()),
             Record::Checkpoint(one) => format!("checkpoint {}", one.body.seq),
             Record::Stable(one) => format!("stable {}", one.seq()),
             Record::ViewChange(one) => self.view_change(&one.body),

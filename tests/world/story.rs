@@ -1,5 +1,24 @@
-//! The language of stories: one command a line. What happens between two questions is
-//! told by itself, grouped by what happened.
+//! The language of stories: one command a line, or several with ` ; ` between. What
+//! happened is told before each answer and at the end of a scene, grouped by what it was.
+//!
+//! | command | what it does |
+//! | --- | --- |
+//! | `cluster n=4 k=8 l=32 pipeline=8 …` | a new cluster that has just started |
+//! | `submit c0 put a 1 + get a to r0 r1` | a request; `number=`, `ack=`, `key=` (who signs) |
+//! | `deliver [KIND…] [from …] [to …] [seq=] [count=]` | what is on its way; bare: all, and what comes of it |
+//! | `drop`, `duplicate`, `reverse`, `replay KIND…` | loses, doubles, turns round, sends again |
+//! | `lose KIND…`, `partition r0 \| r1 r2`, `one-way r0 -> r1`, `heal` | links that lose |
+//! | `hold KIND…`, `release` | links that keep |
+//! | `pass 2s`, `clock r2 +1h` | time, and what a wall clock shows |
+//! | `crash r0 [unsent]`, `restart r0 [--recover]` | `all` is everybody |
+//! | `wipe`, `backup`, `restore`, `corrupt r2 KEY`, `hold-saves`, `release-saves` | disks |
+//! | `liar r0`, `mute r0 KIND…`, `unmute r0`, `spoil r0` | who lies, and by leaving out or changing what |
+//! | `batch A [time=] [forged=1] [stretched=1] c0#1 put a 1 , …` | a batch for liars; `#3` is what was proposed at 3 |
+//! | `lie r0 KIND … [as=r1] [stolen=KIND] [foreign] to …` | a message made up, with the liar's own key |
+//! | `repeat 5: …` | with `$i` for the turn |
+//!
+//! Questions: `state`, `order`, `value KEY`, `replies c0 1`, `read c0 get a to …`, `log r0`,
+//! `queue`, `sent KIND…`, `evidence`, `rejects r0`, `held r0`, `patience`, `time`, `agree`.
 
 use super::liar::{Claim, recast};
 use super::{DAWN, Flight, Pick, Rule, World, client_key, parameters, show};
@@ -614,9 +633,9 @@ impl Story {
         self.tell_events();
         let lines = match name {
             "state" => self.of_each(show::state),
-            "patience" => self.of_each(|replica| {
-                format!("waits {} ms", replica.patience().0 / 1_000)
-            }),
+            "patience" => {
+                self.of_each(|replica| format!("waits {} ms", replica.patience().0 / 1_000))
+            }
             "time" => self.of_each(|replica| {
                 let since = replica.agreed().time.0 as i64 - DAWN.0 as i64;
                 format!("agreed time {} ms at {}", since / 1_000, replica.executed())
