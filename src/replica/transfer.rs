@@ -184,7 +184,13 @@ impl Replica {
             // More than `f` certified something that is no state: nothing can be done.
             return;
         };
-        self.executor = executor;
+        let before = std::mem::replace(&mut self.executor, executor);
+        for replica in self.committee.replicas() {
+            let life = self.executor.lives().current(replica);
+            if life != before.lives().current(replica) {
+                self.on_new_life(replica, life);
+            }
+        }
         self.checkpoints.diverged = false;
         self.checkpoints.own.retain(|number, _| *number < seq);
         self.checkpoints.own.insert(seq, Own { digest, tree: tree.clone(), saved: false });

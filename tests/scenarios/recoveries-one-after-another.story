@@ -14,8 +14,8 @@ state
 ----
 r0 r1 r2 r3 r4: stable at 4
 r0 r1 r2 r3 r4: stable at 8
-r0 r1 r2 r3 r4: takes r5 for life 1
-r0 r1 r2 r3 r4: takes r6 for life 1
+r0 r1 r2 r3 r4 r5 r6: takes r5 for life 1
+r0 r1 r2 r3 r4 r5 r6: takes r6 for life 1
 r0 r1 r2 r3 r4 r5 r6: stable at 12
 r5 r6: fetches the state at 12
 r5 r6: has fetched the state at 12
@@ -40,6 +40,8 @@ r0 r1 r2 r3 r4 r5: stable at 16
 r0 r1 r2 r3 r4 r5 r6: stable at 20
 r6: fetches the state at 20
 r0 r1 r2 r3 r4 r5: stable at 24
+r6: takes r5 for life 1
+r6: takes r6 for life 1
 r6: has fetched the state at 20
 r0 r1 r2 r3 r4 r5: stable at 28
 r0 r1 r2 r3 r4 r5 r6: stable at 32
@@ -48,7 +50,7 @@ r6: has fetched the state at 32
 r0 r1 r2 r3 r4 r5: stable at 36
 r0 r1 r2 r3 r4 r5 r6: stable at 40
 r6: fetches the state at 40
-r0 r1 r2 r3 r4 r5: takes r6 for life 2
+r0 r1 r2 r3 r4 r5 r6: takes r6 for life 2
 r0 r1 r2 r3 r4 r5 r6: stable at 44
 r6: has fetched the state at 40
 r6: fetches the state at 44
