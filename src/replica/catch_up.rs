@@ -208,7 +208,8 @@ impl Replica {
         let peer = self.peers.entry(from).or_default();
         peer.status = Some(status.clone());
         if peer.helped.is_some_and(|helped| now.since(helped) < rest) {
-            return Err(Reject::OverQuota);
+            // Known now, and helped at its next.
+            return Ok(());
         }
         peer.helped = Some(now);
         self.help_with_view(from, &status);

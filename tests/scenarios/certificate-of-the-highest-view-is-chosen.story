@@ -37,18 +37,27 @@ new-view 1
 prepare 1 of view 1 [c0#1 put a 1, c1#1 put b 1]
 prepared 1 of view 1 [c0#1 put a 1, c1#1 put b 1]
 
-# r0 falls and r3 is back; r2 is to open view 2, and tells r3 the lower certificate.
+# r0 falls and r3 is back, but prepares nothing in view 1. r2 is to open view 2, and tells
+# the others the lower certificate.
 crash r0
 heal
 lose commit
+lose prepare to r3
 mute r2 new-view
 pass 2500ms
+log r3
 state
 ----
 r3: enters view 1
 r2 r3: asks for view 2: NothingExecuted
 r1: asks for view 2: Joined
 r2: enters view 2
+prepare 1 of view 0 [c0#1 put a 1]
+prepared 1 of view 0 [c0#1 put a 1]
+view-change to 1, stable 0, prepared 1 of view 0
+new-view 1
+prepare 1 of view 1 [c0#1 put a 1, c1#1 put b 1]
+view-change to 2, stable 0, prepared 1 of view 0
 r0: down
 r1 r3: view 2 wanted, executed 0, stable 0, voting
 r2: view 2, executed 0, stable 0, voting

@@ -1,6 +1,5 @@
-# C1, S16: r2's state goes wrong, and no checksum catches it: the saved one, with the log's
-# certificate gone. At the next checkpoint r2 finds that it differs from what Q have, says
-# so, and replaces it.
+# C1, S16: the state on r2's disk goes wrong while no certificate of it is known yet. At the
+# next checkpoint r2 finds that it differs from what Q have, says so, and replaces it.
 
 cluster n=4
 lose checkpoint

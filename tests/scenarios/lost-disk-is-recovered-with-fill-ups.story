@@ -22,7 +22,7 @@ order
 log r3
 ----
 r0 r1 r2: stable at 8
-r0 r1 r2: takes r3 for life 1
+r0 r1 r2 r3: takes r3 for life 1
 r0 r1 r2 r3: stable at 12
 r3: fetches the state at 12
 r3: has fetched the state at 12
@@ -45,6 +45,7 @@ r0 r1 r2 r3: view 0, executed 12, stable 12, voting
 11 [fill-up]
 12 [fill-up]
 stable 12
+recovering
 recovered, in life 1
 
 # Its new life counts: without r2 it is needed for a quorum.

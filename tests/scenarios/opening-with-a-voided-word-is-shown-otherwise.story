@@ -23,7 +23,7 @@ state
 r2: enters view 1
 r1 r3 r4 r5 r6: stable at 4
 r1 r3 r4 r5 r6: stable at 8
-r1 r3 r4 r5 r6: takes r2 for life 1
+r1 r2 r3 r4 r5 r6: takes r2 for life 1
 r1 r2 r3 r4 r5 r6: stable at 12
 r2: fetches the state at 12
 r2: has fetched the state at 12
@@ -43,6 +43,7 @@ pass 3s
 state
 ----
 r0: fetches the state at 12
+r0: takes r2 for life 1
 r0: has fetched the state at 12
 r0: stable at 12
 r0: view 0, executed 12, stable 12, voting
@@ -56,5 +57,4 @@ log r0
 r0: enters view 1
 r0 r1 r2 r3 r4 r5 r6: view 1, executed 12, stable 12, voting
 stable 12
-checkpoint 12
 new-view 1, shown by a commit certificate

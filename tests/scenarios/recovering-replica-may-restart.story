@@ -23,7 +23,7 @@ state
 order
 ----
 r0 r1 r2: stable at 8
-r0 r1 r2: takes r3 for life 1
+r0 r1 r2 r3: takes r3 for life 1
 r0 r1 r2 r3: stable at 12
 r3: fetches the state at 12
 r3: has fetched the state at 12

@@ -12,7 +12,7 @@ log r3
 ----
 r0 r1 r2: stable at 4
 r0 r1 r2: stable at 8
-r0 r1 r2: takes r3 for life 1
+r0 r1 r2 r3: takes r3 for life 1
 r0 r1 r2 r3: stable at 12
 r3: fetches the state at 12
 r3: has fetched the state at 12
@@ -23,6 +23,7 @@ r3: refuses AboveWindow from r2, 9 times
 r0 r1 r2: executes 1-12
 r3: executes 1
 stable 12
+recovering
 recovered, in life 1
 
 crash r3

@@ -78,7 +78,7 @@ pub struct Node {
     pub replica: Option<Replica>,
     pub disk: Disk,
     /// Everything that ever happened, over all lives.
-    pub notices: Vec<Notice>,
+    pub past: Vec<Notice>,
     /// How much of that had happened when its disk was lost or put back.
     pub forgot: usize,
     /// Added to the world's clocks.
@@ -86,8 +86,6 @@ pub struct Node {
     /// States are written, but not said to be, while this is set.
     pub holds_saves: bool,
     pub held_saves: Vec<Save>,
-    /// What the log may forget stays in it while this is set.
-    pub keeps_whole_log: bool,
     starts: u64,
 }
 
@@ -162,12 +160,11 @@ impl World {
             world.nodes.push(Node {
                 replica: None,
                 disk: Disk::default(),
-                notices: Vec::new(),
+                past: Vec::new(),
                 forgot: 0,
                 wall_offset: 0,
                 holds_saves: false,
                 held_saves: Vec::new(),
-                keeps_whole_log: false,
                 starts: 0,
             });
         }
@@ -240,10 +237,10 @@ impl World {
     fn carry_out(&mut self, id: ReplicaId, effects: Effects) {
         let parts = effects.into_parts();
         let node = self.node_mut(id);
-        node.notices.extend(parts.notices.iter().cloned());
+        node.past.extend(parts.notices.iter().cloned());
         self.events.extend(parts.notices.into_iter().map(|notice| (id, notice)));
         let node = self.node_mut(id);
-        if let Some(compaction) = parts.compaction.filter(|_| !node.keeps_whole_log) {
+        if let Some(compaction) = parts.compaction {
             let below = compaction.below;
             let mut log = compaction.head;
             log.extend(
@@ -344,7 +341,7 @@ impl World {
 
     fn reject(&mut self, by: ReplicaId, from: Option<ReplicaId>, reject: Reject) {
         let notice = Notice::Rejected(from, reject);
-        self.node_mut(by).notices.push(notice.clone());
+        self.node_mut(by).past.push(notice.clone());
         self.events.push((by, notice));
     }
 

@@ -1,5 +1,24 @@
-//! The language of stories: one command a line. What happens between two questions is
-//! told by itself, grouped by what happened.
+//! The language of stories: one command a line, or several with ` ; ` between. What
+//! happened is told before each answer and at the end of a scene, grouped by what it was.
+//!
+//! | command | what it does |
+//! | --- | --- |
+//! | `cluster n=4 k=8 l=32 pipeline=8 …` | a new cluster that has just started |
+//! | `submit c0 put a 1 + get a to r0 r1` | a request; `number=`, `ack=`, `key=` (who signs) |
+//! | `deliver [KIND…] [from …] [to …] [seq=] [count=]` | what is on its way; bare: all, and what comes of it |
+//! | `drop`, `duplicate`, `reverse`, `replay KIND…` | loses, doubles, turns round, sends again |
+//! | `lose KIND…`, `partition r0 \| r1 r2`, `one-way r0 -> r1`, `heal` | links that lose |
+//! | `hold KIND…`, `release` | links that keep |
+//! | `pass 2s`, `clock r2 +1h` | time, and what a wall clock shows |
+//! | `crash r0 [unsent]`, `restart r0 [--recover]` | `all` is everybody |
+//! | `wipe`, `backup`, `restore`, `corrupt r2 KEY`, `hold-saves`, `release-saves` | disks |
+//! | `liar r0`, `mute r0 KIND…`, `unmute r0`, `spoil r0` | who lies, and by leaving out or changing what |
+//! | `batch A [time=] [forged=1] [stretched=1] c0#1 put a 1 , …` | a batch for liars; `#3` is what was proposed at 3 |
+//! | `lie r0 KIND … [as=r1] [stolen=KIND] [foreign] to …` | a message made up, with the liar's own key |
+//! | `repeat 5: …` | with `$i` for the turn |
+//!
+//! Questions: `state`, `order`, `value KEY`, `replies c0 1`, `read c0 get a to …`, `log r0`,
+//! `queue`, `sent KIND…`, `evidence`, `rejects r0`, `held r0`, `patience`, `time`, `agree`.
 
 use super::liar::{Claim, recast};
 use super::{DAWN, Flight, Pick, Rule, World, client_key, parameters, show};
@@ -309,7 +328,7 @@ impl Story {
         let world = World::new(replicas as u16, clients as u32, rules, settings);
         self.world = Some(world);
         self.world().events.clear();
-        self.world().nodes.iter_mut().for_each(|node| node.notices.clear());
+        self.world().nodes.iter_mut().for_each(|node| node.past.clear());
     }
 
     fn cut(&mut self, name: &str, words: &[&str]) {
@@ -426,7 +445,7 @@ impl Story {
     fn put_disk(&mut self, id: ReplicaId, disk: super::Disk) {
         let node = self.world().node_mut(id);
         node.disk = disk;
-        node.forgot = node.notices.len();
+        node.forgot = node.past.len();
     }
 
     /// With `unsent`, what it sent last never left it.
@@ -457,7 +476,7 @@ impl Story {
         liar
     }
 
-    /// `batch NAME [time=+1h] [forged=1] [c0#1 put a 1 , c1#1 put b 2]`
+    /// `batch NAME [time=+1h] [forged=1] [stretched=1] [c0#1 put a 1 , c1#1 put b 2]`
     fn batch(&mut self, words: &[&str]) {
         let name = words[0].to_string();
         let sorted = Words::of(&words[1..], 0);
@@ -480,7 +499,11 @@ impl Story {
             };
             let key = if sorted.number("forged") == Some(at) { client + 50 } else { client };
             let cluster = self.world().genesis.cluster();
-            items.push(Item::Request(Signed::sign(body, &cluster, &client_key(key))));
+            let mut request = Signed::sign(body, &cluster, &client_key(key));
+            if sorted.number("stretched") == Some(at) {
+                super::liar::stretch(&mut request.signature);
+            }
+            items.push(Item::Request(request));
         }
         let batch = Batch::new(Timestamp(time), items);
         self.world().batches.insert(batch.digest(), batch.clone());
@@ -672,7 +695,7 @@ impl Story {
     fn order(&mut self) {
         let mut order: BTreeMap<Seq, Digest> = BTreeMap::new();
         for id in self.honest() {
-            for notice in &self.world().node(id).notices {
+            for notice in &self.world().node(id).past {
                 if let Notice::Executed(seq, digest) = notice {
                     order.insert(*seq, *digest);
                 }
@@ -727,7 +750,7 @@ impl Story {
 
     fn rejects(&mut self, id: ReplicaId) {
         let mut counts: BTreeMap<Reject, u64> = BTreeMap::new();
-        for notice in &self.world().node(id).notices {
+        for notice in &self.world().node(id).past {
             if let Notice::Rejected(_, reject) = notice {
                 *counts.entry(*reject).or_default() += 1;
             }
@@ -778,7 +801,7 @@ impl Story {
         let mut states: BTreeMap<Seq, Digest> = BTreeMap::new();
         for id in &honest {
             let node = world.node(*id);
-            for notice in &node.notices {
+            for notice in &node.past {
                 let (map, seq, digest) = match notice {
                     Notice::Executed(seq, digest) => (&mut executed, seq, digest),
                     Notice::Decided(seq, digest, _) => (&mut decided, seq, digest),
@@ -900,7 +923,7 @@ impl World {
     fn monotony(&self, id: ReplicaId) -> Result<(), String> {
         let (mut view, mut stable) = (None, None);
         let node = self.node(id);
-        for notice in &node.notices[node.forgot..] {
+        for notice in &node.past[node.forgot..] {
             let is_higher = match notice {
                 Notice::Entered(entered) => view.replace(*entered) < Some(*entered),
                 Notice::Stable(seq, _) => stable.replace(*seq) < Some(*seq),
