@@ -7,7 +7,7 @@ batch A c0#1 put a 1 , c0#2 put a 2 , c0#3 put a 3
 lie r0 pre-prepare A view=0 seq=1 to all
 deliver
 ----
-r1 r2 r3: refuses ForgedRequest from r0
+r1 r2 r3: refuses TooLarge from r0
 
 batch F
 repeat 30: lie r0 pre-prepare F view=0 seq=$i to r1

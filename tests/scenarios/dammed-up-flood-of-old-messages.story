@@ -24,8 +24,5 @@ deliver
 state
 agree
 ----
-r1: refuses FromSelf from r0, 12 times
-r1: refuses FromSelf from r2, 12 times
-r1: refuses FromSelf from r3, 12 times
 r0 r1 r2 r3: view 1, executed 6, stable 0, voting
 6 entries executed alike

@@ -45,7 +45,7 @@ r0 r1 r2 r3: view 0, executed 12, stable 12, voting
 11 [fill-up]
 12 [fill-up]
 stable 12
-recovering
+stable 12
 recovered, in life 1
 
 # Its new life counts: without r2 it is needed for a quorum.

@@ -35,5 +35,5 @@ r0 r1 r3: executes 7-40
 r2: executes 17-40
 r0 r1 r2 r3: view 0, executed 40, stable 40, voting
 stable 40
-recovering
+stable 40
 recovered, in life 1

@@ -57,4 +57,6 @@ log r0
 r0: enters view 1
 r0 r1 r2 r3 r4 r5 r6: view 1, executed 12, stable 12, voting
 stable 12
+checkpoint 12
+stable 12
 new-view 1, shown by a commit certificate

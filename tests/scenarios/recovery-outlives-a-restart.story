@@ -23,7 +23,7 @@ r3: refuses AboveWindow from r2, 9 times
 r0 r1 r2: executes 1-12
 r3: executes 1
 stable 12
-recovering
+stable 12
 recovered, in life 1
 
 crash r3

@@ -24,5 +24,5 @@ lie r0 pre-prepare B view=0 seq=3 to all
 deliver
 state
 ----
-r1 r2 r3: refuses ForgedRequest from r0
+r1 r2 r3: refuses RepeatedItem from r0
 r0 r1 r2 r3: view 0, executed 2, stable 0, voting

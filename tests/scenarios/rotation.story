@@ -33,6 +33,8 @@ r0 r1 r2 r3: executes 9-16
 stable 16
 new-view 1
 view-change to 2, stable 16, prepared nothing
+stable 16
+view-change to 2, stable 16, prepared nothing
 
 crash r2
 restart r2
