@@ -204,10 +204,10 @@ impl Run {
             Lie::NeverLeads if leads => vec![],
             Lie::Mumbles if self.chance.percent(50) => vec![],
             Lie::TellsOne if leads && flight.to.0 != (liar.0 + 1) % 4 => vec![],
-            Lie::Equivocates if flight.to.0 % 2 == 0 => match &flight.message {
+            Lie::Equivocates if flight.to.0.is_multiple_of(2) => match &flight.message {
                 PeerMessage::Propose(proposal, Some(batch)) => {
                     let batch = Batch::new(Timestamp(batch.time().0 + 1), batch.items().to_vec());
-                    let body = PrePrepare { digest: batch.digest(), ..proposal.body.clone() };
+                    let body = PrePrepare { digest: batch.digest(), ..proposal.body };
                     let cluster = self.world.genesis.cluster();
                     let proposal = Signed::sign(body, &cluster, &key(liar));
                     let message = PeerMessage::Propose(proposal, Some(batch));

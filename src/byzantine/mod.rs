@@ -50,7 +50,7 @@ impl Liar {
     /// Whether the other is in the half of the replicas that it tells one thing; the
     /// rest is told another.
     pub fn is_favoured(&self, other: ReplicaId) -> bool {
-        (other.0 + self.id.0) % 2 == 0
+        (other.0 + self.id.0).is_multiple_of(2)
     }
 }
 

@@ -187,11 +187,8 @@ impl Replica {
         let Ok(tree) = transfer.assembly.finish() else { return };
         assert_eq!(tree.digest(), digest, "a complete assembly is what was asked for");
         let replaced = self.executor.replace(tree.clone());
-        let Ok(executor) = replaced.map(|executor| {
-            assert_eq!(executor.executed(), seq, "a certified state is that of its number");
-            executor
-        }) else {
-            // More than `f` certified something that is no state: nothing can be done.
+        let Some(executor) = replaced.ok().filter(|executor| executor.executed() == seq) else {
+            // More than `f` certified what is no state of that number: nothing can be done.
             return;
         };
         let before = std::mem::replace(&mut self.executor, executor);

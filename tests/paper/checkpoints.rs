@@ -2,9 +2,7 @@
 
 use crate::support::{Behind, Out, Solo, first_life, put};
 use crate::world::parameters;
-use quorate::message::{
-    Batch, Evidence, Fetch, Item, Parameters, PeerMessage, Reject, Verified,
-};
+use quorate::message::{Batch, Evidence, Fetch, Item, Parameters, PeerMessage, Reject, Verified};
 use quorate::replica::{Notice, Record, Settings, Suspicion};
 use quorate::types::{Digest, Seq, Span, Timestamp};
 
@@ -35,7 +33,9 @@ fn a_checkpoint_waits_for_the_sync_of_its_record() {
     let out = solo.saved(saves[0].clone());
     assert!(!out.leaks_promises());
     let vote = out.checkpoints()[0];
-    assert!(out.records.iter().any(|one| matches!(one, Record::Checkpoint(one) if one.body == vote)));
+    assert!(
+        out.records.iter().any(|one| matches!(one, Record::Checkpoint(one) if one.body == vote))
+    );
 }
 
 /// At every multiple of `K`, and only there.
@@ -127,7 +127,9 @@ fn the_log_goes_only_when_the_state_is_durable() {
     assert_eq!(solo.stable(), 8);
     let compaction = out.compaction.expect("the log may go");
     assert_eq!(compaction.below, Seq(8));
-    assert!(compaction.head.iter().any(|one| matches!(one, Record::Stable(one) if one.seq() == Seq(8))));
+    assert!(
+        compaction.head.iter().any(|one| matches!(one, Record::Stable(one) if one.seq() == Seq(8)))
+    );
 }
 
 /// `L >= 2K`.
@@ -223,10 +225,7 @@ fn the_digest_holds_nothing_local() {
     assert_eq!(one.replica().state().digest(), other.replica().state().digest());
     let mut behind = Behind::new(3);
     behind.finish();
-    assert_eq!(
-        behind.solo.replica().state().digest(),
-        behind.donor.disk.states[&Seq(40)].digest()
-    );
+    assert_eq!(behind.solo.replica().state().digest(), behind.donor.disk.states[&Seq(40)].digest());
 }
 
 /// The digest at the checkpoint after these batches.

@@ -92,10 +92,7 @@ fn at_execution_the_window_is_exact() {
     let batch = solo.batch_of(&[&last, &past]);
     let replies = solo.decide(0, 1, &batch).replies();
     assert!(matches!(replies[0].outcome, ReplyOutcome::Executed(_)));
-    assert!(matches!(
-        replies[1].outcome,
-        ReplyOutcome::Refused(Refusal::BeyondWindow { .. })
-    ));
+    assert!(matches!(replies[1].outcome, ReplyOutcome::Refused(Refusal::BeyondWindow { .. })));
 }
 
 /// Two different requests with one number: whichever is ordered first wins, everywhere.

@@ -165,8 +165,7 @@ fn a_good_proposal_is_prepared() {
 fn a_proposal_of_another_than_the_primary_is_refused() {
     let solo = Solo::new(1);
     let batch = solo.batch(1);
-    let body =
-        PrePrepare { view: View(0), seq: Seq(1), digest: batch.digest(), by: first_life(2) };
+    let body = PrePrepare { view: View(0), seq: Seq(1), digest: batch.digest(), by: first_life(2) };
     let proposal = solo.sign(2, body);
     assert_eq!(
         solo.verify(PeerMessage::Propose(proposal, Some(batch.clone()))),
@@ -279,14 +278,14 @@ fn a_batch_that_breaks_the_rules_is_not_prepared() {
     let stolen = Signed { body: solo.write(2, 1).body, signature: good.signature };
     let three = [solo.write(1, 2), solo.write(1, 3), solo.write(1, 4)];
     let bad = [
-        solo.batch_of(&[&good, &good]),
-        solo.batch_of(&[&good, &forged]),
-        solo.batch_of(&[&good, &stolen]),
-        solo.batch_of(&[&good, &three[0], &three[1], &three[2]]),
+        (solo.batch_of(&[&good, &good]), Reject::RepeatedItem),
+        (solo.batch_of(&[&good, &forged]), Reject::ForgedRequest),
+        (solo.batch_of(&[&good, &stolen]), Reject::ForgedRequest),
+        (solo.batch_of(&[&good, &three[0], &three[1], &three[2]]), Reject::TooLarge),
     ];
-    for (seq, batch) in (1..).zip(&bad) {
+    for (seq, (batch, cause)) in (1..).zip(&bad) {
         let out = solo.propose(0, seq, batch);
-        assert_eq!(out.reject(), Some(Reject::ForgedRequest), "{seq}");
+        assert_eq!(out.reject(), Some(*cause), "{seq}");
         assert!(out.prepares().is_empty());
     }
     let batch = solo.batch_of(&[&good, &three[0], &three[1]]);

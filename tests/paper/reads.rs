@@ -3,8 +3,8 @@
 use crate::support::{Behind, Out, Solo, get, put};
 use crate::world::parameters;
 use quorate::message::{Batch, ClientMessage, Item, PeerMessage, Reject, StartAnswer, ToClient};
-use quorate::replica::{Settings, Standing};
 use quorate::replica::executor::{Agreed, PROTOCOL};
+use quorate::replica::{Settings, Standing};
 use quorate::service::KeyRange;
 use quorate::service::data::data_key;
 use quorate::service::kv::KvOperation;

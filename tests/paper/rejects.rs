@@ -117,12 +117,8 @@ fn number_of_no_checkpoint() -> Option<Reject> {
 }
 
 fn bundle_too_long() -> Option<Reject> {
-    let solo = Solo::with(
-        4,
-        1,
-        Parameters { bundle_operations: 2, ..parameters() },
-        Settings::default(),
-    );
+    let solo =
+        Solo::with(4, 1, Parameters { bundle_operations: 2, ..parameters() }, Settings::default());
     let operation = put("a", "b");
     let request = solo.request(0, 1, 0, &[&operation, &operation, &operation]);
     solo.verify(PeerMessage::Relay(request))
@@ -146,7 +142,8 @@ fn certificate_in_another_order() -> Option<Reject> {
 
 fn view_change_for_the_first_view() -> Option<Reject> {
     let solo = Solo::new(1);
-    let body = ViewChange { view: View(0), by: first_life(2), stable: None, prepared: List(vec![]) };
+    let body =
+        ViewChange { view: View(0), by: first_life(2), stable: None, prepared: List(vec![]) };
     solo.verify(PeerMessage::ViewChange(solo.sign(2, body)))
 }
 
@@ -282,9 +279,7 @@ fn part_of_another_state() -> Option<Reject> {
 fn questions_without_end() -> Option<Reject> {
     let mut solo = Solo::new(3);
     solo.advance_to(8);
-    (0..1_000).find_map(|_| {
-        solo.peer(2, PeerMessage::Fetch(Fetch::Stable(Seq(0)))).reject()
-    })
+    (0..1_000).find_map(|_| solo.peer(2, PeerMessage::Fetch(Fetch::Stable(Seq(0)))).reject())
 }
 
 fn unknown_batch() -> Option<Reject> {

@@ -6,7 +6,7 @@ use crate::world::{DAWN, Disk, client_key, genesis, parameters, replica_key};
 use quorate::crypto::Ed25519;
 use quorate::message::batch::NULL;
 use quorate::message::{
-    Batch, Body, Checkpoint, CheckpointCertificate, CheckedClient, ClientMessage, Commit,
+    Batch, Body, CheckedClient, Checkpoint, CheckpointCertificate, ClientMessage, Commit,
     CommitCertificate, Evidence, Fetch, Genesis, Item, NewView, Parameters, PeerMessage,
     PrePrepare, Prepare, PreparedCertificate, RecoveryRequest, Reject, Reply, Request, Signed,
     StartAnswer, Status, ToClient, Verified, Verifier, ViewChange, Voter, new_view,
@@ -84,7 +84,12 @@ impl Solo {
         solo
     }
 
-    pub fn before_start(replicas: u16, id: u16, parameters: Parameters, settings: Settings) -> Solo {
+    pub fn before_start(
+        replicas: u16,
+        id: u16,
+        parameters: Parameters,
+        settings: Settings,
+    ) -> Solo {
         let genesis = Arc::new(genesis(replicas, 4, parameters));
         let committee = genesis.check().expect("a good genesis");
         let verifier = Verifier::new(Arc::clone(&genesis), Ed25519).expect("a good genesis");
@@ -158,8 +163,9 @@ impl Solo {
     pub fn start(&mut self, disk_was_lost: bool) -> Out {
         self.starts += 1;
         let records = self.disk.log.iter().cloned();
-        let records =
-            records.map(|one| Recalled::verify(&self.verifier, one).expect("its own log")).collect();
+        let records = records
+            .map(|one| Recalled::verify(&self.verifier, one).expect("its own log"))
+            .collect();
         let states = self.disk.states.clone();
         let recovered = Recovered { records, states, parts: self.disk.parts.clone() };
         let origin = Origin {
@@ -299,7 +305,13 @@ impl Solo {
         Verified::sign(body, &self.genesis.cluster(), &replica_key(by))
     }
 
-    pub fn request(&self, client: u32, first: u64, acknowledged: u64, operations: &[&[u8]]) -> Signed<Request> {
+    pub fn request(
+        &self,
+        client: u32,
+        first: u64,
+        acknowledged: u64,
+        operations: &[&[u8]],
+    ) -> Signed<Request> {
         let body = Request {
             client: ClientId(client),
             first: RequestNumber(first),
@@ -311,7 +323,12 @@ impl Solo {
 
     /// A request with one write.
     pub fn write(&self, client: u32, number: u64) -> Signed<Request> {
-        self.request(client, number, number - 1, &[&put(&format!("k{client}"), &number.to_string())])
+        self.request(
+            client,
+            number,
+            number - 1,
+            &[&put(&format!("k{client}"), &number.to_string())],
+        )
     }
 
     pub fn batch_of(&self, requests: &[&Signed<Request>]) -> Batch {
@@ -366,7 +383,9 @@ impl Solo {
     }
 
     pub fn checkpoint(&self, by: u16, seq: u64, digest: Digest) -> PeerMessage {
-        PeerMessage::Checkpoint(self.sign(by, Checkpoint { seq: Seq(seq), digest, by: first_life(by) }))
+        PeerMessage::Checkpoint(
+            self.sign(by, Checkpoint { seq: Seq(seq), digest, by: first_life(by) }),
+        )
     }
 
     pub fn checkpoint_from(&mut self, by: u16, seq: u64, digest: Digest) -> Out {
@@ -374,7 +393,13 @@ impl Solo {
         self.peer(by, message)
     }
 
-    pub fn prepared(&self, view: u64, seq: u64, digest: Digest, backups: &[u16]) -> PreparedCertificate {
+    pub fn prepared(
+        &self,
+        view: u64,
+        seq: u64,
+        digest: Digest,
+        backups: &[u16],
+    ) -> PreparedCertificate {
         let (view, seq) = (View(view), Seq(seq));
         let primary = self.committee.primary(view).0;
         let body = PrePrepare { view, seq, digest, by: first_life(primary) };
@@ -387,7 +412,13 @@ impl Solo {
         certificate.expect("enough prepares").into_inner()
     }
 
-    pub fn committed(&self, view: u64, seq: u64, digest: Digest, voters: &[Voter]) -> CommitCertificate {
+    pub fn committed(
+        &self,
+        view: u64,
+        seq: u64,
+        digest: Digest,
+        voters: &[Voter],
+    ) -> CommitCertificate {
         let (view, seq) = (View(view), Seq(seq));
         let votes: Vec<_> = voters
             .iter()
@@ -493,8 +524,12 @@ impl Solo {
     /// Enters a view that others opened, with these prepared certificates in it.
     pub fn enter(&mut self, view: u64, prepared: Vec<PreparedCertificate>) -> Out {
         let stable = self.replica().stable_certificate().cloned().map(Verified::into_inner);
-        let mut wishes: Vec<_> =
-            self.others().into_iter().take(self.quorum()).map(|by| self.wish_with(first_life(by), view, stable.clone(), Vec::new())).collect();
+        let mut wishes: Vec<_> = self
+            .others()
+            .into_iter()
+            .take(self.quorum())
+            .map(|by| self.wish_with(first_life(by), view, stable.clone(), Vec::new()))
+            .collect();
         let by = wishes[0].body.by;
         wishes[0] = self.wish_with(by, view, stable, prepared);
         let opening = self.opening(view, wishes);
@@ -517,9 +552,15 @@ impl Solo {
     }
 
     /// Another replica tells its status: it is active, and has nothing undecided.
+    /// A status, once this replica answers one of that peer again.
+    pub fn hear_status(&mut self, by: u16, status: quorate::message::Status) -> Out {
+        self.now = self.now.plus(self.settings.status_interval.halved());
+        self.peer(by, PeerMessage::Status(status))
+    }
+
     pub fn status_from(&mut self, by: u16, view: u64, stable: u64, executed: u64) -> Out {
         let status = self.status(view, stable, executed);
-        self.peer(by, PeerMessage::Status(status))
+        self.hear_status(by, status)
     }
 
     pub fn null() -> Digest {

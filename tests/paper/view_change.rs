@@ -230,12 +230,12 @@ fn whoever_changes_views_still_executes_and_signs_checkpoints() {
 fn a_view_change_is_sent_again_until_the_view_opens() {
     let (mut solo, out) = suspecting(3);
     let wish = out.wishes()[0].clone();
-    assert_eq!(solo.status_from(2, 0, 0, 0).wishes(), [wish.clone()]);
+    assert_eq!(solo.status_from(2, 0, 0, 0).wishes(), std::slice::from_ref(&wish));
     assert_eq!(solo.status_from(2, 0, 0, 0).wishes(), [wish]);
     let mut has_it = solo.status(1, 0, 0);
     has_it.active = false;
     has_it.view_changes = List(vec![ReplicaId(3)]);
-    assert!(solo.peer(2, PeerMessage::Status(has_it)).wishes().is_empty(), "it has it");
+    assert!(solo.hear_status(2, has_it).wishes().is_empty(), "it has it");
     solo.enter(1, Vec::new());
     assert!(solo.status_from(2, 0, 0, 0).wishes().is_empty());
 }
@@ -503,8 +503,12 @@ fn between_min_s_and_max_s_the_highest_view_decides_and_gaps_are_null() {
     let mut out = solo.peer(0, PeerMessage::Batch(new.clone()));
     assert!(out.openings().is_empty(), "not before it holds every chosen body");
     out.extend(solo.peer(0, PeerMessage::Batch(third.clone())));
-    let chosen: Vec<_> =
-        out.openings()[0].body.pre_prepares.iter().map(|one| (one.body.seq, one.body.digest)).collect();
+    let chosen: Vec<_> = out.openings()[0]
+        .body
+        .pre_prepares
+        .iter()
+        .map(|one| (one.body.seq, one.body.digest))
+        .collect();
     let expected =
         [(Seq(1), NULL), (Seq(2), new.digest()), (Seq(3), NULL), (Seq(4), third.digest())];
     assert_eq!(chosen, expected);
@@ -614,8 +618,12 @@ fn a_lacking_batch_is_fetched_from_those_that_prepared_it() {
     let certificate = solo.prepared(0, 1, digest, &[2, 3, 4, 5]);
     let mut out = solo.enter(1, vec![certificate]);
     out.extend(solo.pass(solo.settings.fetch_timeout.times(4)));
-    let asked: Vec<_> =
-        out.fetches().into_iter().filter(|(_, one)| *one == Fetch::Batch(digest)).map(|one| one.0).collect();
+    let asked: Vec<_> = out
+        .fetches()
+        .into_iter()
+        .filter(|(_, one)| *one == Fetch::Batch(digest))
+        .map(|one| one.0)
+        .collect();
     let holders = [0, 2, 3, 4, 5].map(|id| To::Peer(ReplicaId(id)));
     assert_eq!(asked[0], holders[0]);
     assert!(asked.len() >= 4 && asked.iter().take(5).all(|one| holders.contains(one)), "{asked:?}");
@@ -626,7 +634,8 @@ fn a_lacking_batch_is_fetched_from_those_that_prepared_it() {
 fn one_below_min_s_looks_for_the_state() {
     let mut solo = Solo::new(3);
     let certificate = solo.certified(40, Digest::of(b"far ahead"));
-    let wishes = [0, 1, 2].map(|by| solo.wish_with(first_life(by), 1, Some(certificate.clone()), vec![]));
+    let wishes =
+        [0, 1, 2].map(|by| solo.wish_with(first_life(by), 1, Some(certificate.clone()), vec![]));
     let opening = solo.opening(1, wishes.to_vec());
     solo.peer(1, PeerMessage::NewView(opening, None));
     assert_eq!(solo.view(), 1);
@@ -718,10 +727,10 @@ fn the_opening_is_shown_to_whoever_is_in_an_earlier_view() {
     assert_eq!(out.reject(), Some(Reject::NotHere));
 }
 
-fn slots(solo: &Solo, states: &[SlotStatus]) -> PeerMessage {
+fn slots(solo: &Solo, states: &[SlotStatus]) -> quorate::message::Status {
     let mut status = solo.status(0, 0, 0);
     status.slots = List(states.to_vec());
-    PeerMessage::Status(status)
+    status
 }
 
 /// Retransmission: its own current votes that the peer lacks, and no others.
@@ -733,7 +742,7 @@ fn a_backup_sends_again_its_own_votes_that_the_peer_lacks() {
     solo.now = solo.now.plus(solo.settings.status_interval);
     let sent = |solo: &mut Solo, state: SlotStatus| {
         let message = slots(solo, &[state]);
-        let out = solo.peer(2, message);
+        let out = solo.hear_status(2, message);
         assert!(out.proposals().is_empty());
         assert!(out.peers().iter().all(|(to, _)| *to == To::Peer(ReplicaId(2))));
         (out.prepares().len(), out.commits().len())
@@ -752,9 +761,9 @@ fn the_primary_sends_its_proposal_again_to_whoever_lacks_it() {
     let first = solo.submit(&request).proposals();
     solo.now = solo.now.plus(solo.settings.status_interval);
     let message = slots(&solo, &[]);
-    assert_eq!(solo.peer(2, message).proposals(), first);
+    assert_eq!(solo.hear_status(2, message).proposals(), first);
     let message = slots(&solo, &[SlotStatus::Proposed]);
-    assert!(solo.peer(2, message).proposals().is_empty());
+    assert!(solo.hear_status(2, message).proposals().is_empty());
 }
 
 /// Nothing is sent again to one that is in another view, or in none.
@@ -766,7 +775,7 @@ fn votes_are_sent_again_only_within_the_view() {
     solo.now = solo.now.plus(solo.settings.status_interval);
     let mut changing = solo.status(0, 0, 0);
     changing.active = false;
-    assert!(solo.peer(2, PeerMessage::Status(changing)).prepares().is_empty());
+    assert!(solo.hear_status(2, changing).prepares().is_empty());
     assert!(solo.status_from(2, 3, 0, 0).prepares().is_empty());
 }
 

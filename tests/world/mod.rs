@@ -56,6 +56,9 @@ pub struct Node {
     starts: u64,
 }
 
+/// Whether a link loses a message.
+pub type Filter = Box<dyn Fn(&Flight) -> bool>;
+
 pub struct World {
     pub genesis: Arc<Genesis>,
     pub verifier: Verifier<Ed25519>,
@@ -65,7 +68,7 @@ pub struct World {
     pub network: VecDeque<Flight>,
     pub to_clients: Vec<(ReplicaId, ClientId, ToClient)>,
     /// Links that lose what is sent: by a rule on the flight.
-    pub filters: Vec<(String, Box<dyn Fn(&Flight) -> bool>)>,
+    pub filters: Vec<(String, Filter)>,
     pub now: Instant,
 }
 
@@ -304,7 +307,13 @@ impl World {
 
     // Clients, as simple as can be.
 
-    pub fn request(&self, client: u32, first: u64, acknowledged: u64, operations: &[&[u8]]) -> Signed<Request> {
+    pub fn request(
+        &self,
+        client: u32,
+        first: u64,
+        acknowledged: u64,
+        operations: &[&[u8]],
+    ) -> Signed<Request> {
         let body = Request {
             client: ClientId(client),
             first: RequestNumber(first),
@@ -353,10 +362,7 @@ impl World {
     }
 
     pub fn views(&self) -> Vec<View> {
-        self.nodes
-            .iter()
-            .filter_map(|node| node.replica.as_ref().map(Replica::view))
-            .collect()
+        self.nodes.iter().filter_map(|node| node.replica.as_ref().map(Replica::view)).collect()
     }
 
     pub fn rejects(&self, id: u16) -> Vec<Reject> {
