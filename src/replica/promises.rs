@@ -1,7 +1,7 @@
 //! The one door through which this replica signs (§ Stable storage).
 //!
 //! It remembers every place it has signed about and asserts that no second, different
-//! body leaves for the same place. Callers ask first ([`Promises::allows`]); an assert
+//! body leaves for the same place. Callers ask first (`Promises::allows`); an assert
 //! here is a bug of ours, never a peer's doing.
 
 use crate::crypto::{ClusterId, Signer};
