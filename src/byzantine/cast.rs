@@ -382,7 +382,7 @@ fn flood(liar: &mut Liar, _: ReplicaId, message: PeerMessage) -> Vec<PeerMessage
         told.push(PeerMessage::Fetch(match liar.random.below(4) {
             0 => Fetch::Decided(seq),
             1 => Fetch::Stable(seq),
-            2 => Fetch::Part(seq, crate::service::tree::Path::root()),
+            2 => Fetch::Part(seq, crate::service::tree::Path::root(), u32::MAX),
             _ => Fetch::NewView(View(seq.0)),
         }));
         told.push(PeerMessage::StartQuery(crate::types::Nonce(seq.0)));

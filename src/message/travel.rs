@@ -148,8 +148,8 @@ pub enum Fetch {
     Decided(Seq),
     /// The opening of this view, or a later one.
     NewView(View),
-    /// A part of the state at this checkpoint.
-    Part(Seq, Path),
+    /// A part of the state at this checkpoint, of about so many bytes.
+    Part(Seq, Path, u32),
     /// A checkpoint certificate above this number.
     Stable(Seq),
 }

@@ -223,7 +223,7 @@ impl<S: Scheme> Verifier<S> {
     fn fetch(&self, fetch: Fetch) -> Result<Fetch, Reject> {
         match fetch {
             Fetch::NewView(view) => require_view(view)?,
-            Fetch::Decided(seq) | Fetch::Part(seq, _) | Fetch::Stable(seq) => require_number(seq)?,
+            Fetch::Decided(seq) | Fetch::Part(seq, ..) | Fetch::Stable(seq) => require_number(seq)?,
             Fetch::Batch(_) => {}
         }
         Ok(fetch)

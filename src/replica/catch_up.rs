@@ -445,6 +445,14 @@ impl Replica {
 
     // Views and certificates.
 
+    /// Others are in a later view: asks one of them for its opening, now and then.
+    pub(super) fn fetch_view(&mut self, view: View, from: ReplicaId) {
+        if self.view_fetch_due <= self.now.instant {
+            self.view_fetch_due = self.now.instant.plus(self.settings.fetch_timeout);
+            self.out.send_free(To::Peer(from), PeerMessage::Fetch(Fetch::NewView(view)));
+        }
+    }
+
     pub(super) fn on_fetch_new_view(&mut self, from: ReplicaId, view: View) -> Result<(), Reject> {
         let known: Option<&Opening> = self.opening.as_ref();
         let message = known

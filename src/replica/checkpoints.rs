@@ -50,14 +50,15 @@ impl Replica {
     /// can be restored from its own disk.
     pub(super) fn on_own_checkpoint(&mut self, seq: Seq, tree: Tree) {
         let digest = tree.digest();
-        self.out.save(seq, tree.clone());
+        self.out.save(seq, digest, tree.clone());
         self.checkpoints.own.insert(seq, Own { digest, tree, saved: false });
         self.settle_checkpoint();
     }
 
     /// The state at a checkpoint is on disk.
-    pub(super) fn on_saved(&mut self, seq: Seq) {
-        let Some(own) = self.checkpoints.own.get_mut(&seq) else { return };
+    pub(super) fn on_saved(&mut self, seq: Seq, digest: Digest) {
+        let own = self.checkpoints.own.get_mut(&seq).filter(|own| own.digest == digest);
+        let Some(own) = own else { return };
         own.saved = true;
         self.vote_for_checkpoint(seq);
         self.settle_checkpoint();

@@ -45,8 +45,10 @@ pub enum Input {
         /// What came.
         message: CheckedClient,
     },
-    /// The state at this number can be restored from this replica's disk.
-    Saved(Seq),
+    /// The state at this number, with this digest, can be restored from this replica's
+    /// disk. (A state that was found to be wrong may be saved late, and is not the one
+    /// that took its place.)
+    Saved(Seq, Digest),
     /// The moment that [`super::Replica::next_deadline`] named has come.
     Tick,
 }
@@ -120,6 +122,8 @@ impl Record {
 pub struct Save {
     /// The number executed last.
     pub seq: Seq,
+    /// The digest of the state.
+    pub digest: Digest,
     /// The whole state; shares its structure with the replica's own.
     pub tree: Tree,
 }
@@ -322,8 +326,8 @@ impl Effects {
         self.bound.push(Outgoing::Client(client, message));
     }
 
-    pub(super) fn save(&mut self, seq: Seq, tree: Tree) {
-        self.saves.push(Save { seq, tree });
+    pub(super) fn save(&mut self, seq: Seq, digest: Digest, tree: Tree) {
+        self.saves.push(Save { seq, digest, tree });
     }
 
     pub(super) fn keep_part(&mut self, seq: Seq, path: Path, part: Part) {
@@ -373,10 +377,12 @@ impl Recalled {
     ) -> Result<Recalled, Reject> {
         Ok(match record {
             Record::PrePrepare(proposal, batch) => {
+                require_body(proposal.body.digest, batch.as_ref())?;
                 Recalled::PrePrepare(verifier.signed(proposal)?, batch)
             }
             Record::Prepare(vote) => Recalled::Prepare(verifier.signed(vote)?),
             Record::Prepared(certificate, batch) => {
+                require_body(certificate.digest(), batch.as_ref())?;
                 Recalled::Prepared(verifier.certificate(certificate)?, batch)
             }
             Record::Checkpoint(vote) => Recalled::Checkpoint(verifier.signed(vote)?),
@@ -390,5 +396,13 @@ impl Recalled {
             Record::Recovering(nonce) => Recalled::Recovering(nonce),
             Record::Recovered(incarnation) => Recalled::Recovered(incarnation),
         })
+    }
+}
+
+/// A batch in a record is the one that the record is about.
+fn require_body(digest: Digest, batch: Option<&Batch>) -> Result<(), Reject> {
+    match batch.is_none_or(|batch| batch.digest() == digest) {
+        true => Ok(()),
+        false => Err(Reject::WrongDigest),
     }
 }

@@ -154,6 +154,8 @@ pub struct Replica {
     kept_parts: Vec<(crate::service::tree::Path, crate::service::tree::Part)>,
     evidence: Vec<Verified<Evidence>>,
     status_due: Instant,
+    /// The opening of a later view is asked for no sooner than this.
+    view_fetch_due: Instant,
     fill_up_due: Instant,
     fill_ups_accepted: waits::Allowance,
     fetching: Option<catch_up::Fetching>,
@@ -173,8 +175,8 @@ impl Replica {
             let (from, outcome) = match input {
                 Input::Peer { from, message } => (Some(from), self.on_peer(from, *message)),
                 Input::Client { from, message } => (None, self.on_client(from, message)),
-                Input::Saved(seq) => {
-                    self.on_saved(seq);
+                Input::Saved(seq, digest) => {
+                    self.on_saved(seq, digest);
                     (None, Ok(()))
                 }
                 Input::Tick => {
@@ -224,7 +226,7 @@ impl Replica {
             Fetch::Batch(digest) => self.on_fetch_batch(from, digest),
             Fetch::Decided(seq) => self.on_fetch_decided(from, seq),
             Fetch::NewView(view) => self.on_fetch_new_view(from, view),
-            Fetch::Part(seq, path) => self.on_fetch_part(from, seq, &path),
+            Fetch::Part(seq, path, bytes) => self.on_fetch_part(from, seq, &path, bytes),
             Fetch::Stable(seq) => self.on_fetch_stable(from, seq),
         }
     }
@@ -394,11 +396,13 @@ impl Replica {
     }
 
     /// A vote or proposal counts only in the view this replica takes part in.
-    fn require_active_view(&mut self, view: View) -> Result<(), Reject> {
+    /// Of a later view nothing is believed but its opening, which `by` must have.
+    fn require_active_view(&mut self, view: View, by: ReplicaId) -> Result<(), Reject> {
         if view < self.view {
             return Err(Reject::OldView);
         }
         if view > self.view {
+            self.fetch_view(view, by);
             return Err(Reject::FutureView);
         }
         match self.mode {

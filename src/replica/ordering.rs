@@ -82,7 +82,7 @@ impl Replica {
             return Err(Reject::FromSelf);
         }
         self.hear(|heard| &mut heard.pre_prepare, &proposal);
-        self.require_active_view(view)?;
+        self.require_active_view(view, by.replica)?;
         self.require_window(seq)?;
         self.require_life(by, seq)?;
         if let Some(accepted) = self.slot(seq).and_then(|slot| slot.proposal.clone()) {
@@ -195,7 +195,7 @@ impl Replica {
             return Err(Reject::FromSelf);
         }
         self.hear(|heard| &mut heard.prepare, &vote);
-        self.require_active_view(view)?;
+        self.require_active_view(view, by.replica)?;
         self.require_window(seq)?;
         self.require_life(by, seq)?;
         if let Counted::Conflicting(earlier) = self.slot_mut(seq).prepares.count(vote.clone())? {
@@ -214,7 +214,7 @@ impl Replica {
             return Err(Reject::FromSelf);
         }
         self.hear(|heard| &mut heard.commit, &vote);
-        self.require_active_view(view)?;
+        self.require_active_view(view, by.replica)?;
         self.require_window(seq)?;
         self.require_life(by, seq)?;
         if let Counted::Conflicting(earlier) = self.slot_mut(seq).commits.count(vote.clone())? {

@@ -43,7 +43,7 @@ pub struct Promises {
     cluster: ClusterId,
     signer: Box<dyn Signer>,
     made: BTreeMap<Place, Digest>,
-    /// The highest view asked for: no proposal, prepare or commit is signed below it.
+    /// The highest view asked for or entered: no proposal, prepare or commit is signed below it.
     asked: View,
 }
 
@@ -97,6 +97,22 @@ impl Promises {
             Kind::PrePrepare | Kind::Prepare | Kind::Commit | Kind::Checkpoint => {
                 place.seq > stable
             }
+        });
+    }
+
+    /// A view is entered: nothing is signed below it from here on.
+    pub(super) fn enter(&mut self, view: View) {
+        self.asked = self.asked.max(view);
+    }
+
+    /// Forgets proposals and votes of views that were left: none is signed there any more.
+    /// They are needed until a start is over, which compares them with what others hold;
+    /// a later start finds them in the log.
+    pub(super) fn forget_views_left(&mut self) {
+        let asked = self.asked;
+        self.made.retain(|place, _| match place.kind {
+            Kind::PrePrepare | Kind::Prepare | Kind::Commit => place.view >= asked,
+            Kind::Checkpoint | Kind::ViewChange | Kind::NewView => true,
         });
     }
 

@@ -140,6 +140,7 @@ impl Replica {
             kept_parts: recovered.parts,
             evidence: Vec::new(),
             status_due: now.instant,
+            view_fetch_due: now.instant,
             fill_up_due: now.instant,
             fill_ups_accepted: Allowance::default(),
             fetching: None,
@@ -444,6 +445,7 @@ impl Replica {
 
     fn begin_voting(&mut self) {
         self.standing = Standing::Voting;
+        self.promises.forget_views_left();
         self.note(Notice::MayVote);
         self.waits.start_anew(self.now.instant);
         self.vote_for_checkpoints();

@@ -92,7 +92,9 @@ impl Replica {
             }
             *busy += 1;
             transfer.asked.insert(path.clone(), (source, due));
-            questions.push((source, PeerMessage::Fetch(Fetch::Part(seq, path))));
+            let bytes = transfer.assembly.budget_bytes(&path, PART_BYTES);
+            let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+            questions.push((source, PeerMessage::Fetch(Fetch::Part(seq, path, bytes))));
         }
         for (source, question) in questions {
             self.out.send_free(To::Peer(source), question);
@@ -196,7 +198,7 @@ impl Replica {
         self.checkpoints.diverged = false;
         self.checkpoints.own.retain(|number, _| *number < seq);
         self.checkpoints.own.insert(seq, Own { digest, tree: tree.clone(), saved: false });
-        self.out.save(seq, tree);
+        self.out.save(seq, digest, tree);
         self.note(Notice::TransferDone(seq));
         self.settle_pool();
         self.waits.start_anew(self.now.instant);
@@ -238,8 +240,10 @@ impl Replica {
         from: ReplicaId,
         seq: Seq,
         path: &Path,
+        bytes: u32,
     ) -> Result<(), Reject> {
-        let part = self.snapshot(seq).and_then(|tree| tree.part(path, PART_BYTES));
+        let bytes = usize::try_from(bytes).unwrap_or(PART_BYTES).min(PART_BYTES);
+        let part = self.snapshot(seq).and_then(|tree| tree.part(path, bytes));
         let message = match part {
             Some(part) => PeerMessage::Part(seq, path.clone(), part),
             None => PeerMessage::NoState(seq),

@@ -39,6 +39,7 @@ impl Replica {
         };
         let place = Place { kind: Kind::ViewChange, view, seq: Seq::GENESIS };
         let wish = self.promises.sign(place, identity(&body), body);
+        self.promises.forget_views_left();
         self.out.record(Record::ViewChange(Signed::clone(&wish)));
         self.out.send(To::Everyone, PeerMessage::ViewChange(Signed::clone(&wish)));
         self.wishes.insert(self.id, wish);
@@ -390,7 +391,12 @@ impl Replica {
             (*seq <= began)
                 .then(|| CommitCertificate::new(self.committee, self.view, *seq, digest, votes))?
         });
-        if let Some(proof) = proof {
+        let whole = self.decided.values().rev().find(|one| {
+            one.view() == self.view
+                && one.seq() <= began
+                && one.voters().all(|voter| voter.replica != replica)
+        });
+        if let Some(proof) = proof.or(whole.cloned()) {
             self.shown.insert(replica, proof);
         }
     }
@@ -419,6 +425,10 @@ impl Replica {
         self.shown.retain(|_, certificate| certificate.view() == body.view);
         self.wishes.retain(|_, wish| wish.body.view > body.view);
         self.out.notice(Notice::Entered(body.view));
+        self.promises.enter(body.view);
+        if self.may_vote() {
+            self.promises.forget_views_left();
+        }
         let outcome = new_view::decide(body.view_changes.iter().map(|wish| &wish.body));
         let last = outcome.chosen.last().map_or(outcome.stable, |(seq, _)| *seq);
         let slots = self.adopted(&new_view);

@@ -383,9 +383,9 @@ impl World {
             Happening::Synced { id, life } => self.synced(id, life),
             Happening::Saved { id, life, save } => {
                 if self.node(id).life == life {
-                    let seq = save.seq;
+                    let (seq, digest) = (save.seq, save.digest);
                     self.node_mut(id).disk.save(save);
-                    self.input(id, Input::Saved(seq));
+                    self.input(id, Input::Saved(seq, digest));
                 }
             }
             Happening::Befalls { calamity } => {

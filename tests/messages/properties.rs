@@ -169,7 +169,11 @@ fn fetch() -> impl Strategy<Value = Fetch> {
         digest().prop_map(Fetch::Batch),
         number().prop_map(|seq| Fetch::Decided(Seq(seq))),
         number().prop_map(|view| Fetch::NewView(View(view))),
-        (number(), path()).prop_map(|(seq, path)| Fetch::Part(Seq(seq), path)),
+        (number(), path(), any::<u32>()).prop_map(|(seq, path, bytes)| Fetch::Part(
+            Seq(seq),
+            path,
+            bytes
+        )),
         number().prop_map(|seq| Fetch::Stable(Seq(seq))),
     ]
 }

@@ -8,8 +8,8 @@ use quorate::message::{
     Batch, Checkpoint, ClientMessage, Commit, Evidence, Fetch, NewView, Parameters, PeerMessage,
     Prepare, Reject, StartAnswer, ViewChange,
 };
-use quorate::replica::Settings;
-use quorate::types::{Digest, Nonce, RequestNumber, Seq, Timestamp, View};
+use quorate::replica::{Settings, To};
+use quorate::types::{Digest, Nonce, ReplicaId, RequestNumber, Seq, Timestamp, View};
 use quorate::wire::{Blob, List};
 
 macro_rules! provoked {
@@ -79,9 +79,8 @@ fn what_is_rejected_has_no_effect() {
     let digest = solo.batch(1).digest();
     let (held, log) = (solo.replica().held(), solo.disk.log.len());
     let outs: Vec<Out> = vec![
-        solo.prepare_from(2, 1, 1, digest),
         solo.prepare_from(2, 0, 99, digest),
-        solo.commit_from(2, 3, 1, digest),
+        solo.commit_from(2, 0, 99, digest),
         solo.checkpoint_from(2, 800, digest),
     ];
     for out in outs {
@@ -90,6 +89,23 @@ fn what_is_rejected_has_no_effect() {
     }
     assert_eq!(solo.replica().held(), held);
     assert_eq!(solo.disk.log.len(), log);
+}
+
+/// Others' traffic in a higher view only makes a replica fetch its opening, and that not
+/// for every message.
+#[test]
+fn traffic_in_a_higher_view_makes_a_replica_fetch_its_opening() {
+    let mut solo = Solo::new(1);
+    let digest = solo.batch(1).digest();
+    let held = solo.replica().held();
+    let out = solo.prepare_from(2, 1, 1, digest);
+    assert_eq!(out.reject(), Some(Reject::FutureView));
+    let asked = PeerMessage::Fetch(Fetch::NewView(View(1)));
+    assert!(out.peers().iter().any(|(to, one)| *to == To::Peer(ReplicaId(2)) && **one == asked));
+    let out = solo.commit_from(2, 3, 1, digest);
+    assert_eq!(out.reject(), Some(Reject::FutureView));
+    assert!(out.peers().is_empty());
+    assert_eq!(solo.replica().held(), held);
 }
 
 fn unknown_author() -> Option<Reject> {

@@ -226,7 +226,7 @@ impl Solo {
     /// The state is on disk.
     pub fn saved(&mut self, save: Save) -> Out {
         self.disk.states.insert(save.seq, save.tree);
-        self.input(Input::Saved(save.seq))
+        self.input(Input::Saved(save.seq, save.digest))
     }
 
     pub fn tick(&mut self) -> Out {
@@ -813,7 +813,7 @@ pub fn parts_asked(out: &Out) -> Vec<(u16, quorate::service::tree::Path)> {
     out.fetches()
         .into_iter()
         .filter_map(|(to, fetch)| match (to, fetch) {
-            (To::Peer(peer), Fetch::Part(_, path)) => Some((peer.0, path)),
+            (To::Peer(peer), Fetch::Part(_, path, _)) => Some((peer.0, path)),
             _ => None,
         })
         .collect()

@@ -221,7 +221,7 @@ impl World {
                 self.node_mut(id).held_saves.push(save);
             } else {
                 self.node_mut(id).disk.states.insert(save.seq, save.tree);
-                self.input(id, Input::Saved(save.seq));
+                self.input(id, Input::Saved(save.seq, save.digest));
             }
         }
     }
@@ -230,7 +230,7 @@ impl World {
         self.node_mut(id).holds_saves = false;
         for save in std::mem::take(&mut self.node_mut(id).held_saves) {
             self.node_mut(id).disk.states.insert(save.seq, save.tree);
-            self.input(id, Input::Saved(save.seq));
+            self.input(id, Input::Saved(save.seq, save.digest));
         }
     }
 

@@ -288,7 +288,7 @@ impl World {
             }
             PeerMessage::Fetch(Fetch::Decided(seq)) => format!("fetch decided from {seq}"),
             PeerMessage::Fetch(Fetch::NewView(view)) => format!("fetch new-view {view}"),
-            PeerMessage::Fetch(Fetch::Part(seq, _)) => format!("fetch part of {seq}"),
+            PeerMessage::Fetch(Fetch::Part(seq, ..)) => format!("fetch part of {seq}"),
             PeerMessage::Fetch(Fetch::Stable(seq)) => format!("fetch stable above {seq}"),
             other => match seq(other) {
                 Some(seq) => format!("{kind} {seq}"),
