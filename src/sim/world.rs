@@ -248,6 +248,11 @@ impl World {
                 self.checker.no_progress(missing);
             }
         }
+        let is_over = self.is_everybody_served() && self.is_settled();
+        if options.steps.is_none() && !is_over {
+            let missing = self.describe_missing();
+            self.checker.no_progress(missing);
+        }
         self.finish(options)
     }
 
