@@ -5,7 +5,7 @@
 //! other lacks sends it again. So lost messages, idle clusters and healed replicas
 //! converge without any client's help.
 
-use super::{Notice, Opening, Replica, To};
+use super::{Opening, Replica, To};
 use crate::message::{
     Batch, Checkpoint, Commit, CommitCertificate, Fetch, NewView, PeerMessage, PrePrepare, Prepare,
     Reject, Signed, SlotStatus, Status, Verified, ViewChange,
@@ -420,7 +420,6 @@ impl Replica {
     /// A decided entry, whole. It proves itself, in whatever view this replica is.
     pub(super) fn on_decided(
         &mut self,
-        _: ReplicaId,
         certificate: Verified<CommitCertificate>,
         batch: Option<Batch>,
     ) -> Result<(), Reject> {
@@ -502,10 +501,5 @@ impl Replica {
     fn has_next_entry(&self) -> bool {
         let next = self.decided.get(&self.executed().next());
         next.is_some_and(|certificate| self.has_body(certificate.digest()))
-    }
-
-    /// Says what happened to somebody's question.
-    pub(super) fn note(&mut self, notice: Notice) {
-        self.out.notice(notice);
     }
 }

@@ -64,6 +64,11 @@ impl Replica {
         self.settle_checkpoint();
     }
 
+    /// This replica's own state at a checkpoint, to be handed on.
+    pub(super) fn snapshot(&self, seq: Seq) -> Option<&Tree> {
+        self.checkpoints.own.get(&seq).map(|own| &own.tree)
+    }
+
     /// Votes for every own checkpoint that is saved and was not voted for.
     pub(super) fn vote_for_checkpoints(&mut self) {
         let numbers: Vec<Seq> = self.checkpoints.own.keys().copied().collect();

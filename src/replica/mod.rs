@@ -211,7 +211,7 @@ impl Replica {
             CheckedPeer::Status(status) => self.on_status(from, status),
             CheckedPeer::Fetch(fetch) => self.on_fetch(from, fetch),
             CheckedPeer::Batch(batch) => self.on_batch(batch),
-            CheckedPeer::Decided(certificate, batch) => self.on_decided(from, certificate, batch),
+            CheckedPeer::Decided(certificate, batch) => self.on_decided(certificate, batch),
             CheckedPeer::Part(seq, path, part) => self.on_part(from, seq, path, part),
             CheckedPeer::NoState(seq) => self.on_no_state(from, seq),
             CheckedPeer::StartQuery(nonce) => self.on_start_query(from, nonce),

@@ -10,7 +10,6 @@ use crate::message::{
     Batch, Commit, CommitCertificate, PeerMessage, PrePrepare, Prepare, Reject, Reply, Signed,
     ToClient, Verified,
 };
-use crate::service::Tree;
 use crate::types::{ReplicaId, Seq};
 
 impl Replica {
@@ -479,10 +478,5 @@ impl Replica {
         let slots = self.active().and_then(|active| active.slots.keys().next_back().copied());
         let decided = self.decided.keys().next_back().copied();
         slots.max(decided).unwrap_or_default().max(self.executed())
-    }
-
-    /// The trees of checkpoints are handed on; see `checkpoints`.
-    pub(super) fn snapshot(&self, seq: Seq) -> Option<&Tree> {
-        self.checkpoints.own.get(&seq).map(|own| &own.tree)
     }
 }

@@ -422,7 +422,7 @@ impl Replica {
         }
         if self.is_contradicted(&answer) {
             self.standing = Standing::Halted;
-            self.note(Notice::RolledBack);
+            self.out.notice(Notice::RolledBack);
             return Ok(());
         }
         let needed = self.committee.quorum();
@@ -432,7 +432,7 @@ impl Replica {
         let Standing::Starting { answered, .. } = &mut self.standing else { return Ok(()) };
         answered.insert(from);
         let have = answered.len();
-        self.note(Notice::StartAnswers(have, needed));
+        self.out.notice(Notice::StartAnswers(have, needed));
         if let Some(certificate) = answer.stable {
             self.reads_from = self.reads_from.max(certificate.seq());
             self.learn_certificate(certificate);
@@ -446,7 +446,7 @@ impl Replica {
     fn begin_voting(&mut self) {
         self.standing = Standing::Voting;
         self.promises.forget_views_left();
-        self.note(Notice::MayVote);
+        self.out.notice(Notice::MayVote);
         self.waits.start_anew(self.now.instant);
         self.vote_for_checkpoints();
         self.advance_all();

@@ -38,7 +38,7 @@ impl Replica {
             Some(transfer) => transfer.assembly.retarget(target.digest()),
             None => Assembly::new(target.digest(), self.executor.state().tree().clone()),
         };
-        self.note(Notice::TransferBegan(target.seq()));
+        self.out.notice(Notice::TransferBegan(target.seq()));
         let (asked, useless, slow) = Default::default();
         self.transfer = Some(Transfer { target, assembly, asked, useless, slow });
         self.use_kept_parts();
@@ -199,7 +199,7 @@ impl Replica {
         self.checkpoints.own.retain(|number, _| *number < seq);
         self.checkpoints.own.insert(seq, Own { digest, tree: tree.clone(), saved: false });
         self.out.save(seq, digest, tree);
-        self.note(Notice::TransferDone(seq));
+        self.out.notice(Notice::TransferDone(seq));
         self.settle_pool();
         self.waits.start_anew(self.now.instant);
         self.note_what_is_owed();
