@@ -48,3 +48,8 @@ pub mod service;
 pub mod sim;
 pub mod types;
 pub mod wire;
+
+/// The README's code runs with the other examples.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -105,14 +105,18 @@ impl Promises {
         self.asked = self.asked.max(view);
     }
 
-    /// Forgets proposals and votes of views that were left: none is signed there any more.
+    /// Forgets what was said in and about views that were left: nothing is signed there any
+    /// more. So what is remembered has a bound, however many views pass without a stable
+    /// checkpoint: a few for each number of the window.
     /// They are needed until a start is over, which compares them with what others hold;
     /// a later start finds them in the log.
     pub(super) fn forget_views_left(&mut self) {
         let asked = self.asked;
         self.made.retain(|place, _| match place.kind {
-            Kind::PrePrepare | Kind::Prepare | Kind::Commit => place.view >= asked,
-            Kind::Checkpoint | Kind::ViewChange | Kind::NewView => true,
+            Kind::Checkpoint => true,
+            Kind::PrePrepare | Kind::Prepare | Kind::Commit | Kind::ViewChange | Kind::NewView => {
+                place.view >= asked
+            }
         });
     }
 
