@@ -264,6 +264,7 @@ impl<S: Scheme> Session<S> {
                 self.reads.on_answer(from, number, operation, told, &mut self.out)
             }
             ToClient::NotReady(number) => self.reads.on_not_ready(now, from, number, &mut self.out),
+            ToClient::Receipt(_) => Err(Reject::Unrequested),
             ToClient::Proved { number, certificate, proof, time } => {
                 self.on_proved(now, from, number, (certificate, proof, time))
             }

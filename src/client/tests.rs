@@ -141,7 +141,10 @@ impl Story {
         let outgoing = self.session.take_outgoing();
         let requests = outgoing.into_iter().filter_map(|(to, message)| match message {
             ClientMessage::Request(request) => Some((to, request.body)),
-            ClientMessage::Read(..) | ClientMessage::Prove(..) | ClientMessage::Session(_) => None,
+            ClientMessage::Read(..)
+            | ClientMessage::Prove(..)
+            | ClientMessage::Session(_)
+            | ClientMessage::Receipt(_) => None,
         });
         requests.collect()
     }

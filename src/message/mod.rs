@@ -19,10 +19,12 @@ pub mod verify;
 
 pub use batch::{Batch, Item};
 pub use bodies::{
-    Author, Body, Checkpoint, Commit, NewView, PrePrepare, Prepare, RecoveryRequest, Request,
-    Signed, ViewChange, Voter,
+    Author, Body, Checkpoint, Commit, NewView, PrePrepare, Prepare, Receipt, RecoveryRequest,
+    Request, Signed, ViewChange, Voter,
 };
-pub use certificate::{CheckpointCertificate, CommitCertificate, Endorsement, PreparedCertificate};
+pub use certificate::{
+    CheckpointCertificate, CommitCertificate, Endorsement, PreparedCertificate, ReceiptCertificate,
+};
 pub use evidence::Evidence;
 pub use genesis::{Genesis, Parameters};
 pub use reject::Reject;

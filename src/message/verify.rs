@@ -8,10 +8,11 @@
 
 use super::batch::{Batch, Item, NULL};
 use super::bodies::{
-    Author, Body, NewView, PrePrepare, Prepare, RecoveryRequest, Request, Signed, ViewChange, Voter,
+    Author, Body, NewView, PrePrepare, Prepare, Receipt, RecoveryRequest, Request, Signed,
+    ViewChange, Voter,
 };
 use super::certificate::{
-    CheckpointCertificate, CommitCertificate, Endorsement, PreparedCertificate,
+    CheckpointCertificate, CommitCertificate, Endorsement, PreparedCertificate, ReceiptCertificate,
 };
 use super::evidence::Evidence;
 use super::genesis::{BadGenesis, Genesis};
@@ -23,7 +24,7 @@ use super::travel::{
 };
 use super::verified::Verified;
 use crate::crypto::{self, Check, ClusterId, PublicKey, Scheme};
-use crate::types::{Committee, ReplicaId, Seq, View};
+use crate::types::{Committee, ReplicaId, RequestNumber, Seq, View};
 use crate::wire;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -111,6 +112,7 @@ impl<S: Scheme> Verifier<S> {
                 CheckedClient::Prove(number, operation)
             }
             ClientMessage::Session(nonce) => CheckedClient::Session(nonce),
+            ClientMessage::Receipt(number) => CheckedClient::Receipt(number),
         })
     }
 
@@ -483,6 +485,16 @@ impl Rules for NewView {
     }
 }
 
+impl Rules for Receipt {
+    fn rules(&self, checks: &mut Checks<'_>) -> Verdict {
+        require_place(View::FIRST, self.seq)?;
+        if self.number == RequestNumber(0) {
+            return Err(Reject::OutOfRange);
+        }
+        checks.key(Author::Client(self.client)).map(drop)
+    }
+}
+
 impl NewView {
     fn check_view_changes(&self, checks: &mut Checks<'_>) -> Verdict {
         let replicas: BTreeMap<ReplicaId, &ViewChange> =
@@ -551,6 +563,18 @@ impl Certificate for CheckpointCertificate {
             let vote = self.checkpoint_of(member);
             vote.rules(checks)?;
             checks.add(&vote, member.signature)?;
+        }
+        Ok(())
+    }
+}
+
+impl Certificate for ReceiptCertificate {
+    fn collect(&self, checks: &mut Checks<'_>) -> Verdict {
+        checks.members(self.receipts(), checks.context.committee.quorum())?;
+        for member in self.receipts() {
+            let receipt = self.receipt_of(member);
+            receipt.rules(checks)?;
+            checks.add(&receipt, member.signature)?;
         }
         Ok(())
     }

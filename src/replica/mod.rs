@@ -47,7 +47,7 @@ use crate::message::{
     Batch, CheckedPeer, CheckpointCertificate, CommitCertificate, Evidence, Fetch, Genesis,
     NewView, PreparedCertificate, Reject, Signed, Verified, ViewChange, Voter,
 };
-use crate::types::{Committee, Digest, Instant, Nonce, ReplicaId, Seq, View};
+use crate::types::{ClientId, Committee, Digest, Instant, Nonce, ReplicaId, Seq, View};
 use catch_up::{Heard, Peer, Wanted};
 use checkpoints::Checkpoints;
 use executor::Executor;
@@ -159,6 +159,8 @@ pub struct Replica {
     fill_up_due: Instant,
     fill_ups_accepted: waits::Allowance,
     fetching: Option<catch_up::Fetching>,
+    /// At most one entry for each client that ever had an operation executed.
+    receipts_signed: BTreeMap<ClientId, clients::ReceiptsSigned>,
     /// No quorum read is answered before this was executed.
     reads_from: Seq,
     now: Now,

@@ -143,6 +143,7 @@ impl Replica {
             view_fetch_due: now.instant,
             fill_up_due: now.instant,
             fill_ups_accepted: Allowance::default(),
+            receipts_signed: BTreeMap::new(),
             fetching: None,
             reads_from: Seq::GENESIS,
             now,
