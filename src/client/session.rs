@@ -3,12 +3,13 @@
 use super::outcome::{Freshness, Outcome, SubmitError, Ticket, ToReplica, Unread};
 use super::proved;
 use super::reads::{MOST_READS, Reads};
+use super::receipts::Receipts;
 use super::requests::{Author, Numbers, Requests, Rules};
 use super::resume::{Learned, Resume};
 use super::views::Views;
 use crate::crypto::{Scheme, Signer};
 use crate::message::genesis::BadGenesis;
-use crate::message::{ClientMessage, Genesis, Reject, ToClient, Verifier};
+use crate::message::{ClientMessage, Genesis, Receipt, Reject, Signed, ToClient, Verifier};
 use crate::service::Service;
 use crate::types::{ClientId, Committee, Instant, Nonce, ReplicaId, RequestNumber, Span};
 use crate::wire::Blob;
@@ -119,6 +120,7 @@ pub struct Session<S> {
     views: Views,
     requests: Requests,
     reads: Reads,
+    receipts: Receipts,
     asking: Option<Asking>,
     out: Out,
 }
@@ -150,6 +152,7 @@ impl<S: Scheme> Session<S> {
             views: Views::default(),
             requests: Requests::new(author, rules),
             reads: Reads::new(committee, settings, nonce),
+            receipts: Receipts::new(client, committee, settings),
             asking: None,
             out: Out::default(),
         };
@@ -187,6 +190,26 @@ impl<S: Scheme> Session<S> {
 
     /// Submits operations to be executed in order, under one signature.
     pub fn submit(&mut self, now: Instant, operations: Vec<Blob>) -> Result<Ticket, SubmitError> {
+        let ticket = self.take(now, operations)?;
+        self.pump(now);
+        Ok(ticket)
+    }
+
+    /// The same, and asks for receipts of all of them once they are executed. If they
+    /// are, the outcome is [`Outcome::Receipted`], at the latest when the caller's time
+    /// is over.
+    pub fn submit_with_receipts(
+        &mut self,
+        now: Instant,
+        operations: Vec<Blob>,
+    ) -> Result<Ticket, SubmitError> {
+        let ticket = self.take(now, operations)?;
+        self.requests.want_receipts(ticket);
+        self.pump(now);
+        Ok(ticket)
+    }
+
+    fn take(&mut self, now: Instant, operations: Vec<Blob>) -> Result<Ticket, SubmitError> {
         self.requests.require_legal(&operations)?;
         self.require_taken()?;
         if !self.is_ready() {
@@ -194,9 +217,7 @@ impl<S: Scheme> Session<S> {
         }
         self.requests.require_room(&operations)?;
         let deadline = now.plus(self.settings.timeout);
-        let ticket = self.requests.take(operations, None, deadline)?;
-        self.pump(now);
-        Ok(ticket)
+        self.requests.take(operations, None, deadline)
     }
 
     /// Reads by quorum, and by order if that fails. The caller answers for it that the
@@ -229,7 +250,9 @@ impl<S: Scheme> Session<S> {
     /// with [`Start::Lost`].
     pub fn abandon(&mut self, now: Instant, ticket: Ticket) -> bool {
         let is_open = match ticket {
-            Ticket::Submitted(first, _) => self.requests.abandon(first),
+            Ticket::Submitted(first, _) => {
+                self.requests.abandon(first) || self.receipts.abandon(first)
+            }
             Ticket::Read(_) | Ticket::Proof(_) => false,
         };
         self.pump(now);
@@ -263,8 +286,8 @@ impl<S: Scheme> Session<S> {
                 let told = (result, changed);
                 self.reads.on_answer(from, number, operation, told, &mut self.out)
             }
-            ToClient::NotReady(number) => self.reads.on_not_ready(now, from, number, &mut self.out),
-            ToClient::Receipt(_) => Err(Reject::Unrequested),
+            ToClient::NotReady(number) => self.on_not_ready(now, from, number),
+            ToClient::Receipt(receipt) => self.on_receipt(from, receipt),
             ToClient::Proved { number, certificate, proof, time } => {
                 self.on_proved(now, from, number, (certificate, proof, time))
             }
@@ -281,6 +304,7 @@ impl<S: Scheme> Session<S> {
     pub fn on_tick(&mut self, now: Instant) {
         self.requests.on_tick(now, &mut self.out);
         self.reads.on_tick(now, &mut self.out);
+        self.receipts.on_tick(now, &mut self.out);
         if let Some(asking) = self.asking.as_mut().filter(|asking| asking.retry_at <= now) {
             asking.pause = asking.pause.times(2).min(self.settings.most_retry);
             asking.retry_at = now.plus(asking.pause);
@@ -292,7 +316,12 @@ impl<S: Scheme> Session<S> {
     /// When [`Session::on_tick`] has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
         let asking = self.asking.as_ref().map(|asking| asking.retry_at);
-        let own = [self.requests.next_deadline(), self.reads.next_deadline(), asking];
+        let own = [
+            self.requests.next_deadline(),
+            self.reads.next_deadline(),
+            self.receipts.next_deadline(),
+            asking,
+        ];
         own.into_iter().flatten().min()
     }
 
@@ -362,10 +391,36 @@ impl<S: Scheme> Session<S> {
         self.reads.on_checked(now, from, number, checked, &mut self.out)
     }
 
-    /// Orders what must be, and sends what can be.
+    /// A replica can't answer a read, or sign a receipt. For that it is asked again.
+    fn on_not_ready(
+        &mut self,
+        now: Instant,
+        from: ReplicaId,
+        number: RequestNumber,
+    ) -> Result<(), Reject> {
+        match self.reads.on_not_ready(now, from, number, &mut self.out) {
+            Err(Reject::Unrequested) if self.receipts.is_wanted(number) => Ok(()),
+            verdict => verdict,
+        }
+    }
+
+    fn on_receipt(&mut self, from: ReplicaId, receipt: Signed<Receipt>) -> Result<(), Reject> {
+        self.receipts.require_wanted(from, &receipt.body)?;
+        let receipt = self.verifier.signed(receipt)?;
+        self.receipts.take(receipt, &mut self.out);
+        Ok(())
+    }
+
+    /// Asks for receipts, orders what must be, and sends what can be.
     fn pump(&mut self, now: Instant) {
         if !self.is_ready() {
             return;
+        }
+        for bundle in self.requests.take_executed() {
+            self.receipts.ask(now, bundle, &mut self.out);
+        }
+        for first in self.receipts.take_closed() {
+            self.requests.release(first);
         }
         for fallback in self.reads.take_fallbacks() {
             let ticket = fallback.ticket;

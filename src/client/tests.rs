@@ -5,6 +5,7 @@ mod ordered;
 mod proofs;
 mod random;
 mod reads;
+mod receipts;
 
 use super::*;
 use crate::crypto::{Ed25519, PublicKey, SecretKey};

@@ -1,13 +1,18 @@
 //! § Clients, receipts.
 
 use crate::support::{Behind, Out, Solo, life, put};
-use crate::world::parameters;
+use crate::world::{World, client_key, parameters};
+use quorate::client::{self, Outcome, Session, Setup, Start, ToReplica, receipt};
+use quorate::crypto::Ed25519;
 use quorate::message::{
     Batch, ClientMessage, Item, Parameters, PeerMessage, Receipt, ReceiptCertificate, Reject,
     ReplyOutcome, Signed, ToClient,
 };
 use quorate::replica::{Settings, Standing};
-use quorate::types::{ClientId, Digest, RequestNumber, Seq};
+use quorate::service::kv::KeyValue;
+use quorate::types::{ClientId, Digest, Nonce, ReplicaId, RequestNumber, Seq, Span};
+use quorate::wire::{self, Blob};
+use std::sync::Arc;
 
 fn ask(solo: &mut Solo, client: u32, number: u64) -> Out {
     solo.client(client, ClientMessage::Receipt(RequestNumber(number)))
@@ -199,4 +204,72 @@ fn a_clients_questions_are_bounded() {
     receipt_of(&mut solo, 1, 1);
     solo.now = solo.now.plus(solo.settings.status_interval);
     receipt_of(&mut solo, 0, 1);
+}
+
+/// One turn of a client's session: what it sends arrives, and what is told comes back,
+/// over the wire's bytes.
+fn turn(world: &mut World, session: &mut Session<Ed25519>) {
+    let me = ClientId(0);
+    for (to, message) in session.take_outgoing() {
+        let bytes = wire::encode(&message);
+        for id in world.ids().filter(|id| to == ToReplica::All || to == ToReplica::One(*id)) {
+            let checked = world.verifier.client_bytes(&bytes).expect("a session's message");
+            world.client_input(me, id, checked);
+        }
+    }
+    world.pass(Span::milliseconds(50));
+    for (from, to, message) in std::mem::take(&mut world.to_clients) {
+        assert_eq!(to, me);
+        let message: ToClient =
+            wire::decode(&wire::encode(&message), wire::MOST_BYTES).expect("it was encoded");
+        let _ = session.on_message(world.now, from, message);
+    }
+    session.on_tick(world.now);
+}
+
+/// A client and a cluster, of which one replica is down and one was; the bytes of the
+/// receipts alone convince whoever has the genesis.
+#[test]
+fn a_clients_receipts_convince_others() {
+    let mut world = World::new(4);
+    world.crash(ReplicaId(3));
+    let setup = Setup {
+        client: ClientId(0),
+        signer: Box::new(client_key(0)),
+        genesis: Arc::clone(&world.genesis),
+        service: Arc::new(KeyValue),
+        scheme: Ed25519,
+    };
+    let settings = client::Settings::default();
+    let session = Session::new(world.now, setup, settings, Start::New, Nonce(1));
+    let mut session = session.expect("a good genesis");
+    let mut kept = Vec::new();
+    for round in 0..40 {
+        if round == 20 {
+            world.start(ReplicaId(3), false);
+            world.crash(ReplicaId(2));
+        }
+        let key = format!("key {round}");
+        let operations: Vec<Blob> = vec![put(&key, "1").into(), put(&key, "2").into()];
+        session.submit_with_receipts(world.now, operations).expect("within the limits");
+        let outcome = (0..1_000).find_map(|_| {
+            turn(&mut world, &mut session);
+            session.take_outcomes().pop()
+        });
+        match outcome {
+            Some((_, Outcome::Receipted { receipts: Ok(receipts), .. })) => kept.push(receipts),
+            other => panic!("round {round}: {other:?}"),
+        }
+    }
+    let mut last = Seq::GENESIS;
+    for (round, receipts) in kept.iter().enumerate() {
+        for (one, value) in receipts.iter().zip(["1", "2"]) {
+            let read = client::Receipt::from_bytes(&one.to_bytes()).expect("it was written");
+            let proven = receipt::verify(&world.verifier, &read).expect("it is true");
+            assert_eq!(&*proven.operation, put(&format!("key {round}"), value));
+            assert!(proven.seq >= last);
+            last = proven.seq;
+        }
+    }
+    assert!(last.0 >= 40, "far enough that the state was transferred");
 }
