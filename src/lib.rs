@@ -43,6 +43,7 @@ pub mod cli;
 pub mod client;
 pub mod crypto;
 pub mod message;
+pub mod net;
 pub mod replica;
 pub mod service;
 pub mod sim;
