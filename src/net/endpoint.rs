@@ -203,7 +203,9 @@ impl Endpoint {
             Answer::Welcome(theirs) => self.shared.hello.judge(&theirs, party)?,
             Answer::Refused(_, reason) => return Err(Refusal::Told(told(&reason))),
         }
-        self.shared.admit(&mut reader, party);
+        // Silence says nothing on this side: a replica may have nothing to tell those who
+        // dial it. That it is gone is seen from what it does not acknowledge.
+        reader.admit(self.shared.directory.most_bytes_from(party), None, None);
         Ok(Connection { party, address, reader, writer })
     }
 }
@@ -261,16 +263,12 @@ impl Shared {
         self.directory.party_of(&key).ok_or(Refusal::NotListed(key))
     }
 
-    /// The other side is known: it may send what such a party may.
-    pub fn admit(&self, reader: &mut FrameReader, party: Party) {
-        reader.admit(self.directory.most_bytes_from(party), self.silence_of(party), None);
-    }
-
-    /// How long such a party may be silent. Clients may be for as long as they like.
+    /// How long one who dialed us may be silent: replicas tell their status all the time,
+    /// clients speak when they like.
     pub fn silence_of(&self, party: Party) -> Option<std::time::Duration> {
-        match (party, self.hello.party) {
-            (Party::Replica(_), Party::Replica(_)) => Some(self.limits.replica_silence),
-            _ => None,
+        match party {
+            Party::Replica(_) => Some(self.limits.replica_silence),
+            Party::Client(_) => None,
         }
     }
 

@@ -124,6 +124,12 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         Ok(Some(self.buffer.split_to(claimed).freeze()))
     }
 
+    /// How many bytes are allocated.
+    #[cfg(test)]
+    pub(crate) fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// Reads once, within the time that the state of things allows.
     async fn read(&mut self) -> Result<usize, FrameError> {
         self.buffer.reserve(READ_BYTES);

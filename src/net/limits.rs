@@ -23,8 +23,8 @@ pub struct Limits {
     pub replica_rate: u32,
     /// The same for one client.
     pub client_rate: u32,
-    /// A replica from which nothing came for so long is gone: it tells its status
-    /// several times a second.
+    /// A replica that dialed us and from which nothing came for so long is gone: it tells
+    /// its status several times a second.
     pub replica_silence: Duration,
     /// After so long without a sign of life, a client's machine is asked for one.
     pub client_keepalive: Duration,
