@@ -140,6 +140,29 @@ async fn accept_all(shared: Arc<Shared>, listener: TcpListener, ready: mpsc::Sen
     }
 }
 
+/// One who is not admitted, and the way to let him hear it.
+struct Refused {
+    refusal: Refusal,
+    farewell: Farewell,
+}
+
+/// What a refused one can still be told. That takes time of its own, after the refusal
+/// was counted.
+enum Farewell {
+    /// Nothing: the connection is gone, or was never one.
+    None,
+    /// The alert that says why is on its way.
+    Alert(TcpStream),
+    /// The reason in words.
+    Words(Box<(FrameReader, FrameWriter)>),
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Refused {
+        Refused { refusal, farewell: Farewell::None }
+    }
+}
+
 async fn handshake(
     shared: Arc<Shared>,
     stream: TcpStream,
@@ -147,10 +170,14 @@ async fn handshake(
     ready: mpsc::Sender<Connection>,
 ) {
     let admitted = tokio::time::timeout(shared.limits.handshake, admit(&shared, stream, from));
-    match admitted.await.unwrap_or(Err(Refusal::Slow)) {
+    match admitted.await.unwrap_or(Err(Refusal::Slow.into())) {
         // Nobody takes it only if the acceptor is gone.
         Ok(connection) => drop(ready.send(connection).await),
-        Err(refusal) => shared.count(&refusal, &from),
+        Err(Refused { refusal, farewell }) => {
+            shared.count(&refusal, &from);
+            let told = farewell.say(&shared, &refusal);
+            let _ = tokio::time::timeout(shared.limits.handshake / LINGER_PART, told).await;
+        }
     }
 }
 
@@ -158,42 +185,32 @@ async fn admit(
     shared: &Shared,
     stream: TcpStream,
     address: SocketAddr,
-) -> Result<Connection, Refusal> {
+) -> Result<Connection, Refused> {
     let broken = |error: io::Error| refusal_of(&error);
     prepare(&stream, &shared.limits).map_err(broken)?;
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::clone(&shared.server));
-    let stream = match acceptor.accept(stream).into_fallible().await {
-        Ok(stream) => stream,
-        Err((error, stream)) => {
-            // The alert that says why is on its way.
-            linger(shared, stream).await;
-            return Err(refusal_of(&error));
-        }
-    };
-    let (party, agreed) = {
-        let session = stream.get_ref().1;
-        (shared.shown(session.peer_certificates())?, require_protocol(session.alpn_protocol()))
-    };
+    let stream = acceptor.accept(stream).into_fallible().await.map_err(|(error, stream)| {
+        Refused { refusal: refusal_of(&error), farewell: Farewell::Alert(stream) }
+    })?;
+    let session = stream.get_ref().1;
+    let party = shared.shown(session.peer_certificates())?;
+    let agreed = require_protocol(session.alpn_protocol());
     let (mut reader, mut writer) = shared.halves(stream.into());
     let judged = match agreed {
         Ok(()) => judge(shared, &mut reader, party).await,
         Err(refusal) => Err(refusal),
     };
-    match judged {
-        Ok(seat) => {
-            let seat = Some(Arc::new(seat));
-            let limit = shared.directory.most_bytes_from(party);
-            reader.admit(limit, shared.silence_of(party), seat.clone());
-            writer.admit(seat);
-            let welcome = wire::encode(&Answer::Welcome(shared.hello.clone()));
-            writer.write(&[Bytes::from(welcome)]).await.map_err(broken)?;
-            Ok(Connection { party, address, reader, writer })
-        }
+    let seat = match judged {
+        Ok(seat) => Some(Arc::new(seat)),
         Err(refusal) => {
-            tell(shared, &mut reader, &mut writer, &refusal).await;
-            Err(refusal)
+            return Err(Refused { refusal, farewell: Farewell::Words(Box::new((reader, writer))) });
         }
-    }
+    };
+    reader.admit(shared.directory.most_bytes_from(party), shared.silence_of(party), seat.clone());
+    writer.admit(seat);
+    let welcome = wire::encode(&Answer::Welcome(shared.hello.clone()));
+    writer.write(&[Bytes::from(welcome)]).await.map_err(broken)?;
+    Ok(Connection { party, address, reader, writer })
 }
 
 /// Hears the other side's hello, and gives it a place.
@@ -203,30 +220,27 @@ async fn judge(shared: &Shared, reader: &mut FrameReader, party: Party) -> Resul
     shared.places.take(party, Instant::now())
 }
 
-/// Tells the other side why it is refused. Whether it hears that is its own affair.
-async fn tell(
-    shared: &Shared,
-    reader: &mut FrameReader,
-    writer: &mut FrameWriter,
-    refusal: &Refusal,
-) {
-    let answer = Bytes::from(wire::encode(&Answer::refused(&shared.hello, refusal)));
-    let hears = async {
-        if writer.write(&[answer]).await.is_ok() && writer.close().await.is_ok() {
-            while let Ok(Some(_)) = reader.next().await {}
+impl Farewell {
+    /// Tells the other side why it is refused; whether it hears that is its own affair.
+    /// Then waits for its end, since closing with something unread would take back what
+    /// was written.
+    async fn say(self, shared: &Shared, refusal: &Refusal) {
+        match self {
+            Farewell::None => {}
+            Farewell::Alert(mut stream) => {
+                if stream.shutdown().await.is_ok() {
+                    let mut rest = stream.take(LINGER_BYTES);
+                    let _ = tokio::io::copy(&mut rest, &mut tokio::io::sink()).await;
+                }
+            }
+            Farewell::Words(halves) => {
+                let (mut reader, mut writer) = *halves;
+                let answer = wire::encode(&Answer::refused(&shared.hello, refusal));
+                let written = writer.write(&[Bytes::from(answer)]).await;
+                if written.is_ok() && writer.close().await.is_ok() {
+                    while let Ok(Some(_)) = reader.next().await {}
+                }
+            }
         }
-    };
-    let _ = tokio::time::timeout(shared.limits.handshake / LINGER_PART, hears).await;
-}
-
-/// Lets the other side read what was said to it last, before the socket is closed:
-/// closing with something unread would take it back.
-async fn linger(shared: &Shared, mut stream: TcpStream) {
-    let hears = async {
-        if stream.shutdown().await.is_ok() {
-            let mut rest = (&mut stream).take(LINGER_BYTES);
-            let _ = tokio::io::copy(&mut rest, &mut tokio::io::sink()).await;
-        }
-    };
-    let _ = tokio::time::timeout(shared.limits.handshake / LINGER_PART, hears).await;
+    }
 }

@@ -121,10 +121,11 @@ pub(crate) fn refusal_of(error: &std::io::Error) -> Refusal {
         rustls::Error::InvalidCertificate(other) => Refusal::BadCertificate(format!("{other:?}")),
         rustls::Error::NoCertificatesPresented => Refusal::NoCertificate,
         rustls::Error::NoApplicationProtocol => Refusal::OtherProtocol,
-        rustls::Error::PeerIncompatible(PeerIncompatible::SupportedVersionsExtensionRequired)
-        | rustls::Error::PeerIncompatible(PeerIncompatible::Tls13RequiredForQuic) => {
-            Refusal::OldTls
-        }
+        rustls::Error::PeerIncompatible(
+            PeerIncompatible::SupportedVersionsExtensionRequired
+            | PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+        ) => Refusal::OldTls,
         rustls::Error::AlertReceived(alert) => Refusal::Told(alert_in_words(*alert)),
         other => Refusal::Broken(other.to_string()),
     }

@@ -142,9 +142,10 @@ async fn a_peer_that_stops_reading_is_given_up_and_not_written_to_again() {
 async fn a_write_that_is_given_up_ends_the_connection() {
     let (near, _far) = duplex(1000);
     let mut writer = FrameWriter::new(near, Limits::default());
+    let large = [Bytes::from(vec![0; 2000])];
     tokio::select! {
         biased;
-        written = writer.write(&[Bytes::from(vec![0; 2000])]) => panic!("{written:?}"),
+        written = writer.write(&large) => panic!("{written:?}"),
         () = tokio::task::yield_now() => (),
     }
     assert!(writer.write(&[]).await.is_err());

@@ -13,8 +13,10 @@ use tokio::net::TcpStream;
 
 /// What a TLS 1.2 client begins with: no extension names any version.
 fn tls_1_2_hello() -> Vec<u8> {
-    // 32 bytes of randomness; then no session, one suite, no compression, no extensions.
-    let body = [&[3, 3][..], &[7; 32], &[0], &[0, 2, 0xc0, 0x2b], &[1, 0]].concat();
+    // 32 bytes of randomness; then no session, one suite, no compression, and an extension
+    // that names the one kind of signatures.
+    let signatures = [0, 8, 0, 13, 0, 4, 0, 2, 8, 7];
+    let body = [&[3, 3][..], &[7; 32], &[0], &[0, 2, 0xc0, 0x2b], &[1, 0], &signatures].concat();
     let length = |bytes: usize| u16::try_from(bytes).expect("short").to_be_bytes();
     let message = [&[1, 0][..], &length(body.len()), &body].concat();
     [&[0x16, 3, 1][..], &length(message.len()), &message].concat()
