@@ -144,7 +144,7 @@ impl KeyFiles {
 pub fn load(path: &Path, trust_permissions: bool) -> Result<SecretKey, KeyError> {
     let failed = |error| KeyError::Read { path: path.to_path_buf(), error };
     let named = fs::symlink_metadata(path).map_err(failed)?;
-    if !named.is_file() && !(trust_permissions && named.is_symlink()) {
+    if !(named.is_file() || (trust_permissions && named.is_symlink())) {
         return Err(KeyError::NotAFile(path.to_path_buf()));
     }
     let file = File::open(path).map_err(failed)?;

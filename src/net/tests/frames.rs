@@ -160,7 +160,7 @@ async fn a_clients_frames_have_a_limit_of_their_own() {
     let bundle = plan.parameters.bundle_bytes as usize;
     let large = Bytes::from(vec![1; bundle + 1000]);
     let both = async {
-        dialed.writer.write(&[large.clone()]).await.expect("the connection holds");
+        dialed.writer.write(std::slice::from_ref(&large)).await.expect("the connection holds");
         let over = Bytes::from(vec![1; 2 * bundle]);
         // The other side ends the connection on seeing the length.
         let _ = dialed.writer.write(&[over]).await;
