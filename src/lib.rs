@@ -16,6 +16,7 @@
 //! | [`service`] | the replicated state: tree, sessions, services | know of the protocol |
 //! | [`replica`] | **the protocol**, as a pure state machine | touch clocks, files, sockets |
 //! | [`client`] | a client's side of it, as pure as the replica | believe one replica |
+//! | [`storage`] | the log and the states on disk, and back | start from a guess |
 //!
 //! Imports point one way: `types`, `wire`, `crypto`, `message`, `replica`; `service` knows
 //! `types` and `wire` only. A test reads the imports and keeps it so.
@@ -46,6 +47,7 @@ pub mod message;
 pub mod replica;
 pub mod service;
 pub mod sim;
+pub mod storage;
 pub mod types;
 pub mod wire;
 
