@@ -112,11 +112,12 @@ impl Segment<'_> {
         }
         let extent = head.map_or(0, |head| frame_bytes(head.length).min(rest.len()));
         let behind = offset + extent.max(ALIGNMENT);
-        for offset in (behind..offset + used).step_by(ALIGNMENT) {
-            let place = Place { name, segment: self.number, offset };
+        for later in (behind..offset + used).step_by(ALIGNMENT) {
+            let place = Place { name, segment: self.number, offset: later };
             let head = read_head(self.bytes, place);
-            if head.is_some_and(|head| read_body(self.bytes, offset, head).is_some()) {
-                let what = "something else stands before a record that is whole";
+            if head.is_some_and(|head| read_body(self.bytes, later, head).is_some()) {
+                let what =
+                    format!("a record is not as written, and a whole one is at byte {later}");
                 return Err(self.damaged(offset, what));
             }
         }

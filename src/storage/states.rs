@@ -17,7 +17,7 @@ use super::error::{self, StorageError};
 use crate::crypto::ClusterId;
 use crate::replica::Save;
 use crate::service::Tree;
-use crate::service::tree::{Change, Entry, Part, Path, Stamps};
+use crate::service::tree::{Difference, Entry, Part, Path, Stamps};
 use crate::types::{Digest, ReplicaId, Seq};
 use crate::wire;
 use redb::{
@@ -121,7 +121,7 @@ impl States {
                 [] => "none was ever written, or the file was removed".to_owned(),
                 rotten => format!("those of {rotten:?} are not as they were written"),
             };
-            return Err(StorageError::StateLost { path: states.path, stable, why });
+            return Err(StorageError::StateLost { path: states.path.clone(), stable, why });
         }
         if !loaded.rotten.is_empty() {
             states.guarded(|states| states.keep_only(latest))?;
@@ -161,7 +161,7 @@ impl States {
     /// Opens the store again after it had no room: it is as it was after the last
     /// change that was carried out.
     pub(super) fn reopen(&mut self) -> Result<(), StorageError> {
-        self.database = None;
+        self.shut();
         self.guarded(|states| match states.load()?.rotten.is_empty() {
             true => Ok(()),
             false => Err(Trouble::Nonsense("its states are not as they were written any more")),
@@ -186,6 +186,12 @@ impl States {
         let path = self.path.clone();
         let done = done.unwrap_or(Err(Trouble::Nonsense("the store gave up on what it read")));
         done.map_err(|trouble| trouble.into_error(path))
+    }
+
+    /// Closes the file; a store that gave up may do so once more.
+    fn shut(&mut self) {
+        let database = self.database.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
     }
 
     fn begin(&self) -> Result<WriteTransaction, Trouble> {
@@ -229,6 +235,12 @@ impl States {
         commit(transaction)?;
         self.kept = kept;
         Ok(())
+    }
+}
+
+impl Drop for States {
+    fn drop(&mut self) {
+        self.shut();
     }
 }
 
@@ -476,8 +488,7 @@ impl Kept {
         let next = self.trees.range(..=below).next_back().map(|(seq, _)| *seq);
         let Some(next) = next.filter(|next| *next > whole) else { return Ok(()) };
         fold(transaction, whole.next()..=next)?;
-        let mut states = transaction.open_table(STATES)?;
-        states.retain_in(..next.0, |_, _| false)?;
+        transaction.open_table(STATES)?.retain_in(..next.0, |_, _| false)?;
         self.trees = self.trees.split_off(&next);
         self.set_whole(transaction, next)
     }
@@ -521,17 +532,17 @@ impl Kept {
 fn write_change(
     changes: &mut Table<&[u8], &[u8]>,
     seq: Seq,
-    change: Change,
+    change: Difference,
 ) -> Result<(), Trouble> {
     let (key, value) = match change {
-        Change::Put(key, entry) => {
+        Difference::Put(key, entry) => {
             (change_key(seq, ENTRY, key), [&[1], &entry.to_bytes()[..]].concat())
         }
-        Change::Remove(key) => (change_key(seq, ENTRY, key), Vec::new()),
-        Change::Stamp(way, Some(stamp)) => {
+        Difference::Remove(key) => (change_key(seq, ENTRY, key), Vec::new()),
+        Difference::Stamp(way, Some(stamp)) => {
             (change_key(seq, STAMP, &way), [&[1], &stamp.0.to_le_bytes()[..]].concat())
         }
-        Change::Stamp(way, None) => (change_key(seq, STAMP, &way), Vec::new()),
+        Difference::Stamp(way, None) => (change_key(seq, STAMP, &way), Vec::new()),
     };
     changes.insert(&key[..], &value[..])?;
     Ok(())
@@ -540,16 +551,16 @@ fn write_change(
 /// Changes the whole state itself.
 fn write_whole<'a>(
     transaction: &WriteTransaction,
-    changes: impl Iterator<Item = Change<'a>>,
+    changes: impl Iterator<Item = Difference<'a>>,
 ) -> Result<(), Trouble> {
     let mut entries = transaction.open_table(ENTRIES)?;
     let mut stamps = transaction.open_table(STAMPS)?;
     for change in changes {
         match change {
-            Change::Put(key, entry) => drop(entries.insert(key, &entry.to_bytes()[..])?),
-            Change::Remove(key) => drop(entries.remove(key)?),
-            Change::Stamp(way, Some(stamp)) => drop(stamps.insert(&way[..], stamp.0)?),
-            Change::Stamp(way, None) => drop(stamps.remove(&way[..])?),
+            Difference::Put(key, entry) => drop(entries.insert(key, &entry.to_bytes()[..])?),
+            Difference::Remove(key) => drop(entries.remove(key)?),
+            Difference::Stamp(way, Some(stamp)) => drop(stamps.insert(&way[..], stamp.0)?),
+            Difference::Stamp(way, None) => drop(stamps.remove(&way[..])?),
         }
     }
     Ok(())

@@ -12,7 +12,7 @@ use std::iter;
 
 /// One difference between two trees.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Change<'a> {
+pub enum Difference<'a> {
     /// The entry is new, or another than it was.
     Put(&'a [u8], &'a Entry),
     /// The entry is there no more.
@@ -27,7 +27,7 @@ pub struct Changes<'a> {
     /// What is still to be compared, the next last.
     open: Vec<Pair<'a>>,
     /// What was found out at a branch, beside what is below it.
-    found: Option<Change<'a>>,
+    found: Option<Difference<'a>>,
 }
 
 /// What there is on both sides below one place. Not both are none.
@@ -134,7 +134,7 @@ impl<'a> Changes<'a> {
         let stamp = after.own_stamp();
         if stamp != before.own_stamp() {
             // Either may be an empty root.
-            self.found = Some(Change::Stamp(after.way(depth), stamp));
+            self.found = Some(Difference::Stamp(after.way(depth), stamp));
         }
         for step in Step::all().rev() {
             let (before, after) = (before.slot(step), after.slot(step));
@@ -154,7 +154,7 @@ impl<'a> Changes<'a> {
         }
     }
 
-    fn compare(&mut self, pair: Pair<'a>) -> Option<Change<'a>> {
+    fn compare(&mut self, pair: Pair<'a>) -> Option<Difference<'a>> {
         match (pair.before, pair.after) {
             (None, None) => None,
             (Some(side), None) | (None, Some(side)) => {
@@ -170,10 +170,10 @@ impl<'a> Changes<'a> {
         depth: usize,
         side: Side<'a>,
         has_come: bool,
-    ) -> Option<Change<'a>> {
+    ) -> Option<Difference<'a>> {
         let branch = match side.node {
-            Node::Leaf(leaf) if has_come => return Some(Change::Put(&leaf.key, &leaf.entry)),
-            Node::Leaf(leaf) => return Some(Change::Remove(&leaf.key)),
+            Node::Leaf(leaf) if has_come => return Some(Difference::Put(&leaf.key, &leaf.entry)),
+            Node::Leaf(leaf) => return Some(Difference::Remove(&leaf.key)),
             Node::Branch(branch) => branch,
         };
         let depth = depth + branch.prefix.len() - side.skipped;
@@ -183,7 +183,7 @@ impl<'a> Changes<'a> {
             self.push(Pair { depth: depth + 1, before, after });
         }
         let stamp = branch.own_stamp()?;
-        Some(Change::Stamp(branch.way(depth), Some(stamp).filter(|_| has_come)))
+        Some(Difference::Stamp(branch.way(depth), Some(stamp).filter(|_| has_come)))
     }
 
     fn compare_both(
@@ -191,7 +191,7 @@ impl<'a> Changes<'a> {
         depth: usize,
         before: Side<'a>,
         after: Side<'a>,
-    ) -> Option<Change<'a>> {
+    ) -> Option<Difference<'a>> {
         let (mut steps, mut others) = (before.steps(depth), after.steps(depth));
         let mut common = 0;
         loop {
@@ -225,10 +225,10 @@ impl<'a> Changes<'a> {
         depth: usize,
         before: Side<'a>,
         after: Side<'a>,
-    ) -> Option<Change<'a>> {
+    ) -> Option<Difference<'a>> {
         match (before.node, after.node) {
             (Node::Leaf(before), Node::Leaf(after)) => {
-                (before.entry != after.entry).then_some(Change::Put(&after.key, &after.entry))
+                (before.entry != after.entry).then_some(Difference::Put(&after.key, &after.entry))
             }
             (Node::Branch(before), Node::Branch(after)) => {
                 self.compare_branches(depth, before, after);
@@ -247,7 +247,7 @@ impl<'a> Changes<'a> {
         at: Step,
         further: Side<'a>,
         has_come: bool,
-    ) -> Option<Change<'a>> {
+    ) -> Option<Difference<'a>> {
         let Node::Branch(branch) = side.node else {
             unreachable!("nothing lies below the end of a key")
         };
@@ -258,14 +258,14 @@ impl<'a> Changes<'a> {
             self.push(Pair { depth: depth + 1, before, after });
         }
         let stamp = branch.own_stamp()?;
-        Some(Change::Stamp(branch.way(depth), Some(stamp).filter(|_| has_come)))
+        Some(Difference::Stamp(branch.way(depth), Some(stamp).filter(|_| has_come)))
     }
 }
 
 impl<'a> Iterator for Changes<'a> {
-    type Item = Change<'a>;
+    type Item = Difference<'a>;
 
-    fn next(&mut self) -> Option<Change<'a>> {
+    fn next(&mut self) -> Option<Difference<'a>> {
         if let Some(found) = self.found.take() {
             return Some(found);
         }

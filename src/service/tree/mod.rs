@@ -71,7 +71,7 @@ mod range;
 
 pub use assembly::{Accepted, Assembly, PartError, Progress};
 pub use build::{NoTree, Stamps};
-pub use difference::{Change, Changes};
+pub use difference::{Changes, Difference};
 pub use node::Entry;
 pub use outline::Misshapen;
 pub use part::Part;

@@ -27,7 +27,7 @@ fn sample() -> Sample {
         let (path, end) = log.position();
         if active.as_ref() != Some(&path) {
             frames = vec![(frame::HEADER_BYTES, end)];
-            active = Some(path);
+            active = Some(path.clone());
         } else {
             frames.push((frames.last().expect("one before").1, end));
         }
@@ -153,7 +153,8 @@ fn damage_before_the_last_record_is_never_taken_for_a_torn_end() {
     let sample = sample();
     let bytes = sample.medium.bytes(&sample.last);
     for (begin, end) in &sample.frames[..2] {
-        for (from, to) in [(*begin, *end), (begin + 4, *end), (*begin, begin + 16), (end - 9, *end)]
+        for (from, to) in
+            [(*begin, *end), (begin + 4, *end), (*begin, begin + 16), (end - 20, *end)]
         {
             let mut bytes = bytes.clone();
             bytes[from..to].fill(0);

@@ -3,12 +3,13 @@
 use super::shaky::Dice;
 use super::*;
 use crate::service::tree::{Assembly, Entry};
+use crate::storage::states::Loaded;
 use proptest::prelude::*;
 use redb::{Database, TableDefinition};
 
 const CACHE_BYTES: usize = 4 << 20;
 
-fn open(path: &Path, stable: u64) -> Result<(States, states::Loaded), StorageError> {
+fn open(path: &Path, stable: u64) -> Result<(States, Loaded), StorageError> {
     States::open(path, own(), CACHE_BYTES, Seq(stable))
 }
 
@@ -160,7 +161,9 @@ fn parts_of_a_transfer_are_kept_in_their_order_until_another_begins() {
     let (mut states, loaded) = open(&path, 0).expect("the same store");
     assert!(loaded.parts == parts);
     let mut again = Assembly::new(tree.digest(), Tree::new());
-    loaded.parts.into_iter().for_each(|(way, part)| drop(again.accept(&way, part)));
+    for (way, part) in loaded.parts {
+        again.accept(&way, part).expect("a part that was taken before");
+    }
     assert!(again.is_complete());
     states.carry_out(&[kept(20, &parts[..1])]).expect("a disk that works");
     states.close().expect("a disk that works");

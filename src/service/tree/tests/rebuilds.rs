@@ -9,12 +9,12 @@ type Kept = BTreeMap<Box<[u8]>, Entry>;
 fn keep(changes: Changes<'_>, entries: &mut Kept, stamps: &mut Stamps) {
     for change in changes {
         match change {
-            Change::Put(key, entry) => drop(entries.insert(key.into(), entry.clone())),
-            Change::Remove(key) => {
+            Difference::Put(key, entry) => drop(entries.insert(key.into(), entry.clone())),
+            Difference::Remove(key) => {
                 assert!(entries.remove(key).is_some(), "what is removed was there");
             }
-            Change::Stamp(way, Some(stamp)) => drop(stamps.insert(way, stamp)),
-            Change::Stamp(way, None) => {
+            Difference::Stamp(way, Some(stamp)) => drop(stamps.insert(way, stamp)),
+            Difference::Stamp(way, None) => {
                 assert!(stamps.remove(&way).is_some(), "what has no stamp any more had one");
             }
         }
@@ -31,9 +31,9 @@ fn applied(before: &Tree, changes: Changes<'_>, stamps: &Stamps) -> Tree {
     let (mut entries, mut stamped) = (Vec::new(), Vec::new());
     for change in changes {
         match change {
-            Change::Put(key, entry) => entries.push((Box::from(key), Some(entry.clone()))),
-            Change::Remove(key) => entries.push((Box::from(key), None)),
-            Change::Stamp(way, _) => stamped.push(way),
+            Difference::Put(key, entry) => entries.push((Box::from(key), Some(entry.clone()))),
+            Difference::Remove(key) => entries.push((Box::from(key), None)),
+            Difference::Stamp(way, _) => stamped.push(way),
         }
     }
     let stamped = stamped.iter().map(|way| &**way);
@@ -97,16 +97,16 @@ fn nothing_is_said_to_have_changed_that_did_not() {
     let key = Digest::of(&7u64.to_le_bytes());
     after.put(&key.0[..16], Blob::from("new"), Seq(2));
     let entry = Entry { value: Blob::from("new"), changed: Seq(2) };
-    let changes: Vec<Change> = after.changes_since(&before).collect();
-    assert_eq!(changes, [Change::Put(&key.0[..16], &entry)]);
+    let changes: Vec<Difference> = after.changes_since(&before).collect();
+    assert_eq!(changes, [Difference::Put(&key.0[..16], &entry)]);
 }
 
 #[test]
 fn the_changes_come_in_the_order_of_keys() {
     let (before, after) = (tree_of(&[]), grown(500));
     let changes = after.changes_since(&before).filter_map(|change| match change {
-        Change::Put(key, _) => Some(key),
-        Change::Remove(_) | Change::Stamp(..) => None,
+        Difference::Put(key, _) => Some(key),
+        Difference::Remove(_) | Difference::Stamp(..) => None,
     });
     let content = content(&after, &KeyRange::all());
     assert!(changes.eq(content.iter().map(|(key, _)| &key[..])));
