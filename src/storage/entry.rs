@@ -5,6 +5,7 @@ use crate::types::Seq;
 use crate::wire::{self, MOST_BYTES};
 
 /// What stands in the log.
+#[expect(clippy::large_enum_variant, reason = "nearly all are records")]
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Entry {
     /// A record.

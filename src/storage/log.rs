@@ -241,16 +241,7 @@ impl Log {
     ) -> Result<(), StorageError> {
         self.require_running()?;
         let before = self.buffer.len();
-        let put = compaction
-            .map_or(Ok(()), |compaction| entry::put_compaction(compaction, &mut self.buffer))
-            .and_then(|()| {
-                records.iter().try_for_each(|record| entry::put_record(record, &mut self.buffer))
-            })
-            .map_err(|TooLarge(bytes)| StorageError::TooLarge { bytes, limit: MOST_BYTES })
-            .and_then(|()| match self.buffer.len() {
-                bytes if bytes <= MOST_FRAME_BYTES => Ok(()),
-                bytes => Err(StorageError::TooLarge { bytes, limit: MOST_FRAME_BYTES }),
-            });
+        let put = put_all(compaction, records, &mut self.buffer);
         if let Err(error) = put {
             self.buffer.truncate(before);
             return Err(error);
@@ -373,6 +364,24 @@ impl Active {
         written.map_err(|error| StorageError::when("writing", &self.path, error))?;
         let synced = self.file.sync();
         synced.map_err(|error| StorageError::for_good("syncing", &self.path, error))
+    }
+}
+
+fn put_all(
+    compaction: Option<&Compaction>,
+    records: &[Record],
+    buffer: &mut Vec<u8>,
+) -> Result<(), StorageError> {
+    let too_large = |TooLarge(bytes)| StorageError::TooLarge { bytes, limit: MOST_BYTES };
+    if let Some(compaction) = compaction {
+        entry::put_compaction(compaction, buffer).map_err(too_large)?;
+    }
+    for record in records {
+        entry::put_record(record, buffer).map_err(too_large)?;
+    }
+    match buffer.len() {
+        bytes if bytes <= MOST_FRAME_BYTES => Ok(()),
+        bytes => Err(StorageError::TooLarge { bytes, limit: MOST_FRAME_BYTES }),
     }
 }
 

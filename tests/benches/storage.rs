@@ -28,7 +28,9 @@ fn vote(seq: u64) -> Record {
 fn open(directory: &Path) -> (Storage, Found, Receiver<(Seq, Digest)>) {
     let identity = Identity { cluster: ClusterId(Digest::default()), replica: ReplicaId(0) };
     let (tell, told) = mpsc::channel();
-    let on_saved = move |saved: Result<_, _>| drop(tell.send(saved.expect("a disk that works")));
+    let on_saved = move |saved: Result<_, _>| {
+        tell.send(saved.expect("a disk that works")).expect("somebody waits for it");
+    };
     let (storage, found) = Storage::open(directory, identity, Options::default(), on_saved)
         .unwrap_or_else(|error| panic!("{error}"));
     (storage, found, told)
