@@ -18,6 +18,7 @@
 //! | [`client`] | a client's side of it, as pure as the replica | believe one replica |
 //! | [`net`] | mutual TLS among the listed, whole frames | know what a frame means |
 //! | [`config`] | the files of a cluster, a replica, a client; private keys | start anything |
+//! | [`storage`] | the log and the states on disk, and back | start from a guess |
 //!
 //! Imports point one way: `types`, `wire`, `crypto`, `message`, `replica`; `service` knows
 //! `types` and `wire` only. A test reads the imports and keeps it so.
@@ -50,6 +51,7 @@ pub mod net;
 pub mod replica;
 pub mod service;
 pub mod sim;
+pub mod storage;
 pub mod types;
 pub mod wire;
 

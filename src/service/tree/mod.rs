@@ -60,6 +60,8 @@
 //! of a tree except to free it.
 
 mod assembly;
+mod build;
+mod difference;
 mod node;
 mod outline;
 mod part;
@@ -68,6 +70,8 @@ mod proof;
 mod range;
 
 pub use assembly::{Accepted, Assembly, PartError, Progress};
+pub use build::{NoTree, Stamps};
+pub use difference::{Changes, Difference};
 pub use node::Entry;
 pub use outline::Misshapen;
 pub use part::Part;
