@@ -20,6 +20,7 @@
 //! | [`config`] | the files of a cluster, a replica, a client; private keys | start anything |
 //! | [`node`] | one replica with its log and its connections, kept going | decide anything |
 //! | [`client::driver`] | a session with its connections, kept going | decide anything |
+//! | [`cluster`] | whole clusters on one machine, liars among them | be needed by a real one |
 //! | [`storage`] | the log and the states on disk, and back | start from a guess |
 //!
 //! Imports point one way: `types`, `wire`, `crypto`, `message`, `replica`; `service` knows
@@ -46,6 +47,7 @@
 pub mod byzantine;
 pub mod cli;
 pub mod client;
+pub mod cluster;
 pub mod config;
 pub mod crypto;
 pub mod message;

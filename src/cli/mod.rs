@@ -1,6 +1,7 @@
 //! The command line: one file for each subcommand.
 
 mod access;
+pub mod byzantine_node;
 pub mod cas;
 pub mod completions;
 pub mod config_check;
@@ -33,6 +34,8 @@ enum Command {
     Config(Config),
     /// Run one replica
     Node(node::Run),
+    /// Run one replica that lies, for tests
+    ByzantineNode(byzantine_node::Lie),
     /// Put a value under a key
     Put(put::Put),
     /// Read the value under a key
@@ -106,6 +109,7 @@ pub fn run() -> ExitCode {
         Command::Init(command) => command.run(),
         Command::Config(Config::Check(command)) => command.run(),
         Command::Node(command) => command.run(),
+        Command::ByzantineNode(command) => command.run(),
         Command::Put(command) => command.run(),
         Command::Get(command) => command.run(),
         Command::Del(command) => command.run(),

@@ -2,11 +2,12 @@
 
 use super::{Exit, Failure};
 use crate::config::{Log, LogFormat, ReplicaConfig};
-use crate::node::{Node, NodeError, Options, Setup};
+use crate::node::{Honest, Node, NodeError, Options, Outlet, Setup};
 use clap::Args;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
 /// Runs one replica. It ends in order when it is told to, by SIGTERM or Ctrl-C, and else
@@ -26,23 +27,51 @@ pub struct Run {
     /// state from the others, and come back in a new life. For one start only
     #[arg(long)]
     recover: bool,
+    /// End in order also when standard input is closed: for those who start replicas as
+    /// their children
+    #[arg(long)]
+    until_stdin_closes: bool,
 }
 
 impl Run {
     /// Runs it.
     pub fn run(&self) -> Result<(), Failure> {
+        self.run_with(|_| Ok(Box::new(Honest)))
+    }
+
+    /// Runs it, with this way out.
+    pub(super) fn run_with(
+        &self,
+        outlet: impl FnOnce(&ReplicaConfig) -> Result<Box<dyn Outlet>, Failure>,
+    ) -> Result<(), Failure> {
         let config = ReplicaConfig::load(&self.config).map_err(Failure::local)?;
         begin_logging(&config.log)?;
         let setup = Setup::load(&config).map_err(Failure::local)?;
+        let outlet = outlet(&config)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime
             .map_err(|error| Failure::local(format!("the system gives no threads: {error}")))?;
-        let options = Options { recover: self.recover, ..Options::default() };
-        runtime.block_on(run(setup, options))
+        let options = Options { recover: self.recover, outlet, ..Options::default() };
+        runtime.block_on(run(setup, options, self.until_stdin_closes))
     }
 }
 
-async fn run(setup: Setup, options: Options) -> Result<(), Failure> {
+/// Resolves when standard input is closed; never, if that is not wanted.
+async fn stdin_closed(is_wanted: bool) {
+    let (closed, waiting) = oneshot::channel();
+    if !is_wanted {
+        return std::future::pending().await;
+    }
+    // Reading cannot be interrupted: it gets a thread that nobody waits for.
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = closed.send(());
+    });
+    // An error is the thread's end, which is the same.
+    let _ = waiting.await;
+}
+
+async fn run(setup: Setup, options: Options, until_stdin_closes: bool) -> Result<(), Failure> {
     let listening = |kind| {
         signal(kind).map_err(|error| Failure::local(format!("no signals can be heard: {error}")))
     };
@@ -53,6 +82,7 @@ async fn run(setup: Setup, options: Options) -> Result<(), Failure> {
         error = node.ended() => return Err(failure(error)),
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
+        () = stdin_closed(until_stdin_closes) => {}
     }
     tracing::info!("stopping");
     node.stop().await.map_err(failure)?;

@@ -82,8 +82,8 @@ mod views;
 mod tests;
 
 pub use driver::{
-    Access, Client, ConnectError, Error, Got, KeyValueClient, List, Missing, Read, ReadHow,
-    Swapped, Written,
+    Access, Client, ConnectError, Error, Got, KeyValueClient, List, Missing, Onlooker, Read,
+    ReadHow, Swapped, Written,
 };
 pub use outcome::{
     Answer, Done, Fate, Freshness, HowRead, NoReceipts, Outcome, SubmitError, Ticket, ToReplica,

@@ -10,6 +10,7 @@ use crate::replica::To;
 use crate::types::{ClientId, Instant};
 use crate::wire;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 /// Between the replica and the connections.
 pub trait Outlet: Send {
@@ -27,6 +28,22 @@ pub trait Outlet: Send {
 
     /// Says what it is time for.
     fn on_time(&mut self, _posts: &Posts, _now: Instant) {}
+
+    /// What it says of itself if it is not honest.
+    fn confession(&self) -> Option<Confession> {
+        None
+    }
+}
+
+/// What an outlet that lies says of itself, to operators.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Confession {
+    /// The name of what it does.
+    pub behaviour: String,
+    /// How often it said something else than its replica.
+    pub count: u64,
+    /// The latest of what it said so, in words.
+    pub lies: Vec<String>,
 }
 
 /// Passes on what it is given.

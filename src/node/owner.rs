@@ -198,7 +198,10 @@ impl Owner {
     fn publish_now(&mut self, running: &str) {
         let now = self.clock.now().instant;
         let primary = self.committee.primary(self.replica.view()).0;
+        let confession = self.outlet.confession();
         let status = Status {
+            malicious: confession.as_ref().map(|confession| confession.behaviour.clone()),
+            confession,
             running: running.to_owned(),
             up_ms: milliseconds(Span(now.0)),
             wakes_in_ms: milliseconds(self.replica.next_deadline().since(now)),

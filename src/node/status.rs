@@ -1,5 +1,6 @@
 //! What a node tells of itself to operators: plain data with stable names.
 
+use super::outlet::Confession;
 use crate::message::Evidence;
 use crate::replica::{Replica, Standing, Suspicion};
 use crate::wire;
@@ -12,6 +13,12 @@ pub struct Status {
     pub id: u16,
     /// The version of the program.
     pub version: String,
+    /// The name of the way in which it lies, if it was made to: absent from honest ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub malicious: Option<String>,
+    /// What it said in place of what, if it lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confession: Option<Confession>,
     /// The cluster's name, in hex.
     pub cluster: String,
     /// For how long it has run, in milliseconds.
@@ -126,6 +133,8 @@ impl Status {
         Status {
             id,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            malicious: None,
+            confession: None,
             cluster,
             up_ms: 0,
             view: replica.view().0,

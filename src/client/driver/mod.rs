@@ -35,10 +35,11 @@ use super::receipt::Receipt;
 use super::{Session, Settings, Setup, Start};
 use crate::config::{ClientConfig, ConfigError};
 use crate::crypto::{Ed25519, SecretKey};
+use crate::message::ToClient;
 use crate::net::{self, Directory, Endpoint, Identity, Link};
 use crate::service::Service;
 use crate::service::kv::KeyValue;
-use crate::types::{ClientId, Instant, Nonce};
+use crate::types::{ClientId, Instant, Nonce, ReplicaId};
 use crate::wire::Blob;
 use numbers::Numbers;
 use std::path::PathBuf;
@@ -75,7 +76,13 @@ pub struct Access {
     pub limits: net::Limits,
     /// What the cluster replicates, to compute what proofs prove.
     pub service: Arc<dyn Service>,
+    /// Sees every answer of every replica, before it is judged.
+    pub onlooker: Option<Onlooker>,
 }
+
+/// Sees what single replicas answer. Nothing of it is to be believed: it is for those who
+/// want to see who says what.
+pub type Onlooker = Arc<dyn Fn(ReplicaId, &ToClient) + Send + Sync>;
 
 impl Access {
     /// Access with everything else as is usual.
@@ -95,6 +102,7 @@ impl Access {
             settings: Settings::default(),
             limits: net::Limits::default(),
             service: Arc::new(KeyValue),
+            onlooker: None,
         }
     }
 }
@@ -162,7 +170,7 @@ impl Client {
         let (commands, receiver) = mpsc::channel(MOST_COMMANDS);
         let began = tokio::time::Instant::now();
         let timeout = Duration::from_micros(access.settings.timeout.0);
-        let driver = Driver::new(session, numbers, links, committee, began);
+        let driver = Driver::new(session, numbers, links, committee, began, access.onlooker);
         tokio::spawn(async move {
             driver.run(receiver, frames).await;
             tasks.shutdown().await;

@@ -2,8 +2,8 @@
 //! the session wants. What is believed, the session decides; here is only the world.
 
 use super::error::{Error, Missing};
-use super::micros;
 use super::numbers::Numbers;
+use super::{Onlooker, micros};
 use crate::client::Session;
 use crate::client::outcome::{Freshness, Outcome, SubmitError, Ticket, ToReplica, Unread};
 use crate::crypto::Ed25519;
@@ -54,6 +54,7 @@ pub(super) struct Driver {
     links: Vec<Arc<Link>>,
     committee: Committee,
     began: tokio::time::Instant,
+    onlooker: Option<Onlooker>,
     waiting: VecDeque<Waiting>,
     pending: BTreeMap<Ticket, Answer>,
     look_due: Instant,
@@ -66,6 +67,7 @@ impl Driver {
         links: Vec<Arc<Link>>,
         committee: Committee,
         began: tokio::time::Instant,
+        onlooker: Option<Onlooker>,
     ) -> Driver {
         Driver {
             session,
@@ -73,6 +75,7 @@ impl Driver {
             links,
             committee,
             began,
+            onlooker,
             waiting: VecDeque::new(),
             pending: BTreeMap::new(),
             look_due: Instant(0),
@@ -137,6 +140,9 @@ impl Driver {
             tracing::debug!(%from, "sent what is no answer");
             return;
         };
+        if let Some(onlooker) = &self.onlooker {
+            onlooker(from, &message);
+        }
         let now = self.now();
         if let Err(reject) = self.session.on_message(now, from, message) {
             tracing::trace!(%from, ?reject, "not taken");

@@ -1,0 +1,75 @@
+//! `quorate byzantine-node`: runs one replica that lies.
+
+use super::access::print;
+use super::{Exit, Failure, node};
+use crate::byzantine::cast;
+use crate::cluster::{Lying, liar};
+use crate::config::ReplicaConfig;
+use crate::node::Outlet;
+use clap::Args;
+use comfy_table::{Table, presets::NOTHING};
+
+/// Runs one replica that lies, with its own key and no other, to see what the others make
+/// of it. Never in a cluster that matters: it counts among those that may fail, and what it
+/// signs is kept as evidence against its key.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  quorate byzantine-node --list
+  quorate byzantine-node --config demo/replica-2.toml --behaviour equivocating
+
+Exit codes: 0 told to stop, 2 usage, 4 the disk was lost or has gone back in time, 7 local
+configuration, keys or disk")]
+pub struct Lie {
+    /// How it lies
+    #[arg(long, value_name = "NAME", required_unless_present = "list")]
+    behaviour: Option<String>,
+    /// Say who lies how, and do nothing
+    #[arg(long, exclusive = true)]
+    list: bool,
+    #[command(flatten)]
+    node: Option<node::Run>,
+}
+
+impl Lie {
+    /// Runs it.
+    pub fn run(&self) -> Result<(), Failure> {
+        if self.list {
+            return print(format!("{}\n", all()).as_bytes());
+        }
+        let name = self.behaviour.as_deref().unwrap_or_default();
+        let role = liar::role(name).map_err(|error| Failure::new(Exit::Usage, error))?;
+        let Some(node) = &self.node else {
+            return Err(Failure::new(Exit::Usage, "which replica lies? Name its --config"));
+        };
+        node.run_with(|config| {
+            let outlet = outlet(&role, config)?;
+            eprintln!("*** REPLICA {} LIES: {} ({}) ***", config.id, role.name, role.about);
+            tracing::warn!(
+                replica = config.id.0,
+                behaviour = role.name,
+                "this replica is malicious on purpose: it is for tests only"
+            );
+            Ok(outlet)
+        })
+    }
+}
+
+fn outlet(
+    role: &crate::byzantine::Role,
+    config: &ReplicaConfig,
+) -> Result<Box<dyn Outlet>, Failure> {
+    let keys = config.keys().map_err(Failure::local)?;
+    let committee = config.directory.genesis().check().map_err(Failure::local)?;
+    let signer = Box::new(keys.signer);
+    Ok(Box::new(Lying::new(role, config.id, &config.directory, committee, signer)))
+}
+
+/// Everybody in the cast, as a table.
+fn all() -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(["BEHAVIOUR", "WHAT IT DOES"]);
+    for role in cast() {
+        table.add_row([role.name, role.about]);
+    }
+    table
+}
