@@ -19,7 +19,7 @@ use std::time::Duration;
 
 /// A request that the primary has not answered so soon goes to all: a command cannot know
 /// who is primary, and nobody wants to wait for it to find out.
-const RETRY: Span = Span::milliseconds(100);
+pub(super) const RETRY: Span = Span::milliseconds(100);
 
 /// Whose configuration, and how.
 #[derive(Args)]
@@ -107,11 +107,11 @@ fn on_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fa
     ended
 }
 
-fn failure_to_connect(error: ConnectError) -> Failure {
+pub(super) fn failure_to_connect(error: ConnectError) -> Failure {
     Failure::local(error)
 }
 
-fn failure(error: Error) -> Failure {
+pub(super) fn failure(error: Error) -> Failure {
     let exit = match &error {
         Error::Service(_) | Error::Refused(_) | Error::Superseded(_) | Error::Illegal(_) => {
             Exit::Refused

@@ -6,6 +6,8 @@ pub mod cas;
 pub mod completions;
 pub mod config_check;
 pub mod del;
+pub mod demo;
+pub mod evidence;
 pub mod get;
 pub mod init;
 pub mod list;
@@ -32,6 +34,8 @@ enum Command {
     /// Look into configuration files
     #[command(subcommand)]
     Config(Config),
+    /// Make a cluster on this machine, and show what it does
+    Demo(demo::Demo),
     /// Run one replica
     Node(node::Run),
     /// Run one replica that lies, for tests
@@ -108,6 +112,7 @@ pub fn run() -> ExitCode {
     let ended = match Arguments::parse().command {
         Command::Init(command) => command.run(),
         Command::Config(Config::Check(command)) => command.run(),
+        Command::Demo(command) => command.run(),
         Command::Node(command) => command.run(),
         Command::ByzantineNode(command) => command.run(),
         Command::Put(command) => command.run(),

@@ -1,0 +1,196 @@
+//! What the demonstration does with a replica that lies.
+
+use super::super::evidence;
+use super::super::{Exit, Failure};
+use super::PATIENCE;
+use super::story::{Story, ms, status, timed};
+use crate::cluster::{Processes, admin, liar};
+use crate::types::ReplicaId;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// How many writes the liar has to lie about.
+const WRITES: usize = 24;
+
+/// How many of its lies are shown.
+const SHOWN: usize = 5;
+
+impl Story {
+    /// Shows what a liar says, what the others say, and what comes of it.
+    pub(super) async fn lies(
+        &mut self,
+        cluster: &mut Processes,
+        id: u16,
+        behaviour: &str,
+    ) -> Result<(), Failure> {
+        let role = liar::role(behaviour).map_err(|error| Failure::new(Exit::Usage, error))?;
+        self.step(&format!("Replica {id} is malicious: {behaviour}, which {}", role.about));
+        let lies_when_new = role.about.starts_with("as new primary");
+        if role.about.starts_with("as primary") || lies_when_new {
+            self.gives_it_its_turn(cluster, id, lies_when_new).await?;
+        }
+        let mut longest = Duration::ZERO;
+        for index in 0..WRITES {
+            let key = format!("amid-lies/{index}");
+            longest = longest.max(timed(self.client.put(key.as_bytes(), b"true")).await?.1);
+        }
+        println!("   {WRITES} writes went on amid its lies, all within {}.", ms(longest));
+        self.says_what_each_answered(id).await?;
+        confession(cluster, id);
+        self.shows_what_others_hold(cluster, id)
+    }
+
+    /// Makes the liar primary, by stopping each primary before it for a while.
+    async fn gives_it_its_turn(
+        &mut self,
+        cluster: &mut Processes,
+        id: u16,
+        must_be_new: bool,
+    ) -> Result<(), Failure> {
+        let size = self.committee.size() as u64;
+        let view = view_of_others(cluster, id);
+        let first = if must_be_new { view + 1 } else { view };
+        let turn = (first..first + size).find(|view| view % size == u64::from(id));
+        let turn = turn.unwrap_or(first);
+        if turn == view {
+            return Ok(());
+        }
+        println!("   It lies as a primary. To give it its turn, each primary before it is stopped");
+        println!("   for a moment, and the others move on to the next:");
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let view = view_of_others(cluster, id);
+            if view >= turn {
+                println!("   view {view}.");
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                println!("   it did not become primary within {PATIENCE:?}.");
+                return Ok(());
+            }
+            let primary = u16::try_from(view % size).unwrap_or_default();
+            println!("   view {view}: replica {primary} is stopped");
+            cluster.pause(primary);
+            // A write that waits is what makes the others suspect it.
+            let waited = timed(self.client.put(b"turn", b"next")).await;
+            cluster.resume(primary);
+            waited?;
+        }
+    }
+
+    async fn says_what_each_answered(&mut self, id: u16) -> Result<(), Failure> {
+        self.forget();
+        let (written, _) = timed(self.client.put(b"colour", b"green")).await?;
+        let to_put = self.heard().await;
+        self.forget();
+        let (got, _) = timed(self.client.get(b"colour")).await?;
+        let to_get = self.heard().await;
+        println!("   What each replica answered to 'put colour green', and to 'get colour':");
+        let nothing = "(nothing)".to_owned();
+        for replica in self.committee.replicas() {
+            let put = to_put.get(&replica).unwrap_or(&nothing);
+            let get = to_get.get(&replica).unwrap_or(&nothing);
+            let mark = if replica.0 == id { "   <- the liar" } else { "" };
+            println!("     replica {replica}: {put:<24} {get}{mark}");
+        }
+        let value = got.found.map(|found| String::from_utf8_lossy(&found.value).into_owned());
+        println!(
+            "   The client believed what {} said alike: written at {}, and colour is {:?}.",
+            self.committee.quorum(),
+            written.seq,
+            value.unwrap_or_default()
+        );
+        let outvoted = said_otherwise(&to_put, id) || said_otherwise(&to_get, id);
+        match outvoted {
+            true => println!("   Replica {id} was outvoted."),
+            false => println!("   To clients, replica {id} said nothing else than the others."),
+        }
+        Ok(())
+    }
+
+    fn shows_what_others_hold(&self, cluster: &Processes, id: u16) -> Result<(), Failure> {
+        let honest: Vec<u16> = cluster.ids().filter(|other| *other != id).collect();
+        let rejected = rejected(cluster, &honest, id);
+        if rejected.is_empty() {
+            println!("   The others rejected nothing of what it sent.");
+        } else {
+            let causes: Vec<String> =
+                rejected.iter().map(|(cause, count)| format!("{count} for {cause}")).collect();
+            println!("   Of its messages, the others rejected {}.", causes.join(", "));
+        }
+        let suspicions: BTreeSet<String> = honest
+            .iter()
+            .filter_map(|other| status(cluster, *other)?.suspicion)
+            .map(|one| format!("view {} was asked for: {}", one.view, one.why))
+            .collect();
+        suspicions.iter().for_each(|line| println!("   {line}."));
+        let mut records: BTreeMap<String, Vec<u16>> = BTreeMap::new();
+        for other in &honest {
+            for exhibit in admin::evidence(cluster.admin(*other)).unwrap_or_default() {
+                let record = evidence::opened(&exhibit.record, &self.verifier);
+                let record = record.map_err(|error| Failure::new(Exit::NotVerified, error))?;
+                records.entry(evidence::in_words(&record)).or_default().push(*other);
+            }
+        }
+        match records.is_empty() {
+            true => println!(
+                "   Evidence: none. It signed no two things that conflict, so nothing convicts it."
+            ),
+            false => println!("   Evidence, checked here by the cluster's file alone:"),
+        }
+        for (words, holders) in records.iter().take(SHOWN) {
+            let holders: Vec<String> = holders.iter().map(u16::to_string).collect();
+            println!("     {words} (held by {})", holders.join(", "));
+        }
+        if records.len() > SHOWN {
+            println!("     and {} more records", records.len() - SHOWN);
+        }
+        Ok(())
+    }
+}
+
+/// What the liar itself tells of its lies.
+fn confession(cluster: &Processes, id: u16) {
+    let Some(confession) = status(cluster, id).and_then(|status| status.confession) else {
+        println!("   It does not say what it did.");
+        return;
+    };
+    println!(
+        "   It spoke otherwise than an honest replica {} times; some of that:",
+        confession.count
+    );
+    for lie in confession.lies.iter().take(SHOWN) {
+        println!("     {lie}");
+    }
+}
+
+/// Whether it said something, and not what another said.
+fn said_otherwise(heard: &BTreeMap<ReplicaId, String>, id: u16) -> bool {
+    let Some(said) = heard.get(&ReplicaId(id)) else { return false };
+    heard.iter().all(|(other, words)| other.0 == id || words != said)
+}
+
+/// The highest view that an honest replica is in.
+fn view_of_others(cluster: &Processes, id: u16) -> u64 {
+    let others = cluster.ids().filter(|other| *other != id);
+    let active = others.filter_map(|other| status(cluster, other)).filter(|one| one.active);
+    active.map(|one| one.view).max().unwrap_or_default()
+}
+
+/// How many messages of this replica the others have rejected, by cause.
+fn rejected(cluster: &Processes, honest: &[u16], id: u16) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    let from = format!("from=\"replica {id}\"");
+    for other in honest {
+        let Ok((_, text)) = admin::get(cluster.admin(*other), "/metrics") else { continue };
+        let lines = text.lines().filter(|line| line.contains("rejects_total{"));
+        for line in lines.filter(|line| line.contains(&from)) {
+            let cause = line.split("cause=\"").nth(1).and_then(|rest| rest.split('"').next());
+            let count = line.rsplit(' ').next().and_then(|count| count.parse::<u64>().ok());
+            if let (Some(cause), Some(count)) = (cause, count) {
+                *counts.entry(cause.to_owned()).or_default() += count;
+            }
+        }
+    }
+    counts
+}
