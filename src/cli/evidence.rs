@@ -2,6 +2,7 @@
 
 use crate::crypto::Ed25519;
 use crate::message::{Evidence, Verified, Verifier};
+use crate::types::Digest;
 use crate::wire;
 
 /// The record that these hexadecimal digits are, checked.
@@ -30,35 +31,32 @@ pub(super) fn unhex(hex: &str) -> Option<Vec<u8>> {
 pub(super) fn in_words(evidence: &Evidence) -> String {
     let replica = evidence.accused().replica;
     let what = match evidence {
-        Evidence::PrePrepare(one, other) => format!(
-            "proposals for number {} of view {}: {} and {}",
-            one.body.seq,
-            one.body.view,
-            one.body.digest.short(),
-            other.body.digest.short()
-        ),
-        Evidence::Prepare(one, other) => format!(
-            "prepares for number {} of view {}: {} and {}",
-            one.body.seq,
-            one.body.view,
-            one.body.digest.short(),
-            other.body.digest.short()
-        ),
-        Evidence::Commit(one, other) => format!(
-            "commits for number {} of view {}: {} and {}",
-            one.body.seq,
-            one.body.view,
-            one.body.digest.short(),
-            other.body.digest.short()
-        ),
-        Evidence::Checkpoint(one, other) => format!(
-            "states of checkpoint {}: {} and {}",
-            one.body.seq,
-            one.body.digest.short(),
-            other.body.digest.short()
-        ),
-        Evidence::ViewChange(one, _) => format!("wishes for view {}", one.body.view),
-        Evidence::NewView(one, _) => format!("openings of view {}", one.body.view),
+        Evidence::PrePrepare(one, other) => {
+            let (seq, view) = (one.body.seq, one.body.view);
+            let digests = both(one.body.digest, other.body.digest);
+            format!("proposals for number {seq} of view {view}: {digests}")
+        }
+        Evidence::Prepare(one, other) => {
+            let (seq, view) = (one.body.seq, one.body.view);
+            let digests = both(one.body.digest, other.body.digest);
+            format!("prepares for number {seq} of view {view}: {digests}")
+        }
+        Evidence::Commit(one, other) => {
+            let (seq, view) = (one.body.seq, one.body.view);
+            let digests = both(one.body.digest, other.body.digest);
+            format!("commits for number {seq} of view {view}: {digests}")
+        }
+        Evidence::Checkpoint(one, other) => {
+            let digests = both(one.body.digest, other.body.digest);
+            format!("states of checkpoint {}: {digests}", one.body.seq)
+        }
+        Evidence::ViewChange(one, _) => format!("different wishes for view {}", one.body.view),
+        Evidence::NewView(one, _) => format!("different openings of view {}", one.body.view),
     };
     format!("replica {replica} signed two {what}")
+}
+
+/// Two digests in an order of their own: who found them in which order says nothing.
+fn both(one: Digest, other: Digest) -> String {
+    format!("{} and {}", one.min(other).short(), one.max(other).short())
 }

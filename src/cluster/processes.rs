@@ -156,12 +156,26 @@ impl Processes {
         Ok(())
     }
 
+    /// Whether this replica was not made to lie.
+    pub fn is_honest(&self, id: u16) -> bool {
+        !self.behaviours.contains_key(&id)
+    }
+
     /// Waits until this replica serves clients.
     pub fn wait_ready(&mut self, id: u16, patience: Duration) -> Result<(), ProcessError> {
+        self.wait_for(id, "/readyz?verbose", patience)
+    }
+
+    /// Waits until this replica answers operators.
+    pub fn wait_alive(&mut self, id: u16, patience: Duration) -> Result<(), ProcessError> {
+        self.wait_for(id, "/livez", patience)
+    }
+
+    fn wait_for(&mut self, id: u16, page: &str, patience: Duration) -> Result<(), ProcessError> {
         let deadline = Instant::now() + patience;
         loop {
             self.require_alive(id)?;
-            let why = match admin::get(self.admin(id), "/readyz?verbose") {
+            let why = match admin::get(self.admin(id), page) {
                 Ok((200, _)) => return Ok(()),
                 Ok((_, text)) => text.replace('\n', " "),
                 Err(error) => error.to_string(),

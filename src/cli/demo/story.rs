@@ -22,6 +22,9 @@ const WRITES: usize = 40;
 /// How long the last replicas may take to answer what a quorum has answered already.
 const LATE: Duration = Duration::from_millis(600);
 
+/// How long it may take until all tell operators the same.
+const SETTLING: Duration = Duration::from_secs(2);
+
 /// What each replica last answered.
 type Heard = Arc<Mutex<BTreeMap<ReplicaId, String>>>;
 
@@ -70,7 +73,11 @@ impl Story {
             committee.size()
         ));
         for id in cluster.ids() {
-            cluster.wait_ready(id, PATIENCE).map_err(process_failure)?;
+            // A liar may never be ready: it is enough that it is there.
+            match cluster.is_honest(id) {
+                true => cluster.wait_ready(id, PATIENCE).map_err(process_failure)?,
+                false => cluster.wait_alive(id, PATIENCE).map_err(process_failure)?,
+            }
             let config = cluster.layout().replicas[usize::from(id)].display().to_string();
             let process = cluster.process(id).unwrap_or_default();
             let what =
@@ -81,7 +88,7 @@ impl Story {
                 });
             let after = story.began.elapsed();
             println!(
-                "   replica {id}: process {process}, {config}, ready {}{what}",
+                "   replica {id}: process {process}, {config}, there {}{what}",
                 after_ms(after)
             );
         }
@@ -204,6 +211,7 @@ impl Story {
     /// Where everybody is at the end.
     pub(super) async fn ends(&mut self, cluster: &mut Processes) -> Result<(), Failure> {
         self.step("At the end");
+        self.settles(cluster).await?;
         for id in cluster.ids() {
             match status(cluster, id) {
                 Some(status) => println!(
@@ -219,6 +227,19 @@ impl Story {
         }
         println!("   All that took {}.", ms(self.began.elapsed()));
         self.client.client().clone().close().await;
+        Ok(())
+    }
+
+    /// Waits until all tell that they have executed all that was asked for, or a little
+    /// while: a liar need not.
+    async fn settles(&self, cluster: &Processes) -> Result<(), Failure> {
+        let (last, _) = timed(self.client.get_as(b"greeting", ReadHow::Ordered)).await?;
+        let HowRead::Ordered { seq } = last.how else { return Ok(()) };
+        let deadline = Instant::now() + SETTLING;
+        let is_there = |id| status(cluster, id).is_some_and(|status| status.executed >= seq.0);
+        while !cluster.ids().all(is_there) && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
         Ok(())
     }
 
