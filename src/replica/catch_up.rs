@@ -145,7 +145,7 @@ impl Replica {
         self.pass_on(Instant(now.0.saturating_sub(self.settings.status_interval.0)));
         self.fetch_decided();
         if idle {
-            self.pool.trim();
+            self.forget_turns();
         }
     }
 

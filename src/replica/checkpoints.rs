@@ -194,7 +194,7 @@ impl Replica {
         self.collect_bodies();
         self.promises.forget(seq, self.view);
         self.compact_below = Some(seq);
-        self.pool.trim();
+        self.forget_turns();
         self.finish_recovery();
         self.advance_all();
         self.consider_rotation();

@@ -17,7 +17,7 @@
 //! | `clients` | requests and reads of clients |
 //!
 //! The parts that they stand on know nothing of each other: `slot`, `tally`, `promises`,
-//! `pool`, `lives`, `executor`, `effects`.
+//! `pool`, `turns`, `lives`, `executor`, `effects`.
 
 mod catch_up;
 mod checkpoints;
@@ -33,6 +33,7 @@ mod slot;
 mod start;
 pub mod tally;
 mod transfer;
+mod turns;
 mod views;
 mod waits;
 
@@ -57,6 +58,7 @@ use slot::Slot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use transfer::Transfer;
+use turns::Turns;
 use waits::Waits;
 
 /// Whether this replica may vote, and if not, why.
@@ -145,6 +147,8 @@ pub struct Replica {
     /// void by now, by the replica whose view-change that is.
     shown: BTreeMap<ReplicaId, Verified<CommitCertificate>>,
     pool: Pool,
+    /// Who was served lately, while this replica watches the primary.
+    turns: Turns,
     waits: Waits,
     peers: BTreeMap<ReplicaId, Peer>,
     heard: BTreeMap<ReplicaId, Heard>,

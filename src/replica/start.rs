@@ -6,6 +6,7 @@ use super::executor::{Executor, NotAState};
 use super::pool::Pool;
 use super::promises::{Kind, Place, Promises, identity};
 use super::slot::Slot;
+use super::turns::Turns;
 use super::waits::{Allowance, Waits};
 use super::{
     Active, Changing, Effects, Mode, Notice, Now, Opening, Recalled, Record, Replica, Settings,
@@ -83,6 +84,14 @@ pub enum StartError {
     },
 }
 
+/// Whoever has so many batches' worth waiting gets no more places.
+const MOST_WAITING_BATCHES: u64 = 4;
+
+fn most_waiting_bytes(genesis: &Genesis) -> usize {
+    let bytes = genesis.parameters.batch_bytes.saturating_mul(MOST_WAITING_BATCHES);
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
 impl Replica {
     /// Starts a replica from what was found on disk. What it sends first is in the
     /// effects.
@@ -131,7 +140,8 @@ impl Replica {
             checkpoints: Checkpoints::default(),
             wishes: BTreeMap::new(),
             shown: BTreeMap::new(),
-            pool: Pool::default(),
+            pool: Pool::new(most_waiting_bytes(&origin.genesis)),
+            turns: Turns::default(),
             waits: Waits::new(&origin.settings, now.instant),
             peers: BTreeMap::new(),
             heard: BTreeMap::new(),

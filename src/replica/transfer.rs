@@ -7,7 +7,7 @@ use super::lives::Lives;
 use super::{Notice, Replica, To};
 use crate::message::{CheckpointCertificate, Fetch, PeerMessage, Reject, Verified};
 use crate::service::tree::{Assembly, Part, Path};
-use crate::types::{ClientId, Instant, ReplicaId, Seq};
+use crate::types::{Instant, ReplicaId, Seq};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many parts are asked for at a time, of each source.
@@ -215,23 +215,6 @@ impl Replica {
                 self.on_new_life(replica, current);
             }
         }
-    }
-
-    /// After a jump over entries: ends the waits for whatever they settled.
-    fn settle_pool(&mut self) {
-        let clients = (0..).map(ClientId).take(self.genesis.clients.len());
-        for client in clients {
-            let state = self.executor.state();
-            self.pool.settle(client, |number| {
-                use crate::service::NumberStatus as Is;
-                match state.status(client, number) {
-                    Is::Open | Is::BeyondWindow => true,
-                    Is::Acknowledged | Is::Executed(_) => false,
-                }
-            });
-        }
-        let lives = self.executor.lives();
-        self.pool.settle_recoveries(|replica, nonce| lives.knows(replica, nonce));
     }
 
     /// Somebody fetches a part of a state that this replica may have.

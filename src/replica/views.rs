@@ -29,6 +29,7 @@ impl Replica {
         self.out.notice(Notice::Suspects(view, why));
         self.keep_waiting_for_undecided();
         self.waits.on_view_change(&self.settings);
+        self.turns.forget();
         self.view = view;
         self.mode = Mode::Changing(Changing { gives_up: None, lacking_since: None });
         let body = ViewChange {

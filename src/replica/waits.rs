@@ -3,12 +3,12 @@
 //! to replace a primary that does answer: it is unfair, or far slower than it could be.
 
 use super::executor::Executed;
-use super::pool::{Owner, Pool};
+use super::pool::{Owner, Pool, place};
 use super::{Mode, Replica, Settings, Suspicion};
 use crate::message::batch::ItemKey;
 use crate::message::{Batch, Item, PeerMessage};
 use crate::service::NumberStatus;
-use crate::types::{Instant, Nonce, Seq, Span};
+use crate::types::{ClientId, Instant, Nonce, Seq, Span};
 use std::collections::VecDeque;
 
 /// Samples kept of how long things take; old ones make place.
@@ -201,7 +201,7 @@ impl Replica {
 
     /// When the wait for the primary ends.
     pub(super) fn wait_deadline(&self) -> Option<Instant> {
-        let waits = self.may_vote() && self.is_active() && !self.is_primary() && !self.is_behind();
+        let waits = self.watches_primary() && !self.is_behind();
         let since = self.longest_wait().filter(|_| waits)?;
         Some(since.plus(self.waits.patience))
     }
@@ -212,7 +212,7 @@ impl Replica {
         if self.is_behind() {
             self.waits.start_anew(now);
         }
-        if !self.may_vote() || !self.is_active() || self.is_primary() {
+        if !self.watches_primary() {
             return;
         }
         if self.wait_deadline().is_some_and(|due| due <= now) {
@@ -230,9 +230,25 @@ impl Replica {
     fn is_anybody_passed_over(&self) -> bool {
         let (now, patience) = (self.now.instant, self.waits.patience);
         !self.is_behind()
-            && self.pool.oldest_of_each().any(|(owner, waiting)| {
-                waiting.since.plus(patience) <= now && self.pool.is_passed_over(owner, waiting)
-            })
+            && self.turns.is_anybody_passed_over(
+                self.pool
+                    .oldest_of_each()
+                    .filter(|(_, waiting)| waiting.since.plus(patience) <= now)
+                    .map(|(owner, waiting)| (owner, waiting.fence)),
+            )
+    }
+
+    /// Whether this replica would replace the primary for what it does.
+    fn watches_primary(&self) -> bool {
+        self.may_vote() && self.is_active() && !self.is_primary()
+    }
+
+    /// Forgets turns that lie before every fence.
+    pub(super) fn forget_turns(&mut self) {
+        match self.pool.lowest_fence() {
+            Some(fence) => self.turns.forget_through(fence),
+            None => self.turns.forget(),
+        }
     }
 
     /// Numbers must go on while executed state owes somebody a checkpoint.
@@ -268,16 +284,34 @@ impl Replica {
 
     /// An entry was executed: the waits for what it held end.
     pub(super) fn end_waits(&mut self, seq: Seq, executed: &Executed) {
-        for key in &executed.items {
-            if self.pool.executed(*key, seq) {
+        for done in &executed.items {
+            if self.pool.executed(done.key) {
                 self.waits.serve(&self.settings, self.now.instant);
             }
-            if let ItemKey::Request(client, _) = key {
-                let state = self.executor.state();
-                self.pool.settle(*client, |number| is_open(state.status(*client, number)));
+            if done.is_turn && self.watches_primary() {
+                let (owner, number) = place(done.key);
+                self.turns.note(seq, owner, number);
+            }
+            if let ItemKey::Request(client, first) = done.key {
+                let (state, longest) =
+                    (self.executor.state(), self.genesis.parameters.bundle_operations);
+                let is_open = |number| is_open(state.status(client, number));
+                let floor = state.floor(client);
+                self.pool.settle(client, floor, first.0..=done.last, longest, is_open);
             }
         }
         self.note_what_is_owed();
+    }
+
+    /// After a jump over entries: ends the waits for whatever they settled.
+    pub(super) fn settle_pool(&mut self) {
+        let state = self.executor.state();
+        for client in (0..).map(ClientId).take(self.genesis.clients.len()) {
+            let is_open = |number| is_open(state.status(client, number));
+            self.pool.settle_all(client, state.floor(client), is_open);
+        }
+        let lives = self.executor.lives();
+        self.pool.settle_recoveries(|replica, nonce| lives.knows(replica, nonce));
     }
 
     /// Whether an item may still be executed, and has a place to wait in.
@@ -299,6 +333,7 @@ impl Replica {
     pub(super) fn start_waits_anew(&mut self, fence: Seq) {
         let now = self.now.instant;
         self.pool.start_anew(now, fence.plus(self.settings.pipeline));
+        self.turns.forget();
         self.waits.start_anew(now);
         self.waits.owed_since = None;
         self.waits.ordering.clear();
