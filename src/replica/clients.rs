@@ -68,7 +68,7 @@ impl Replica {
     pub(super) fn take_item(&mut self, item: Item) -> Result<(), Reject> {
         let (highest, executed) = (self.highest_proposed(), self.executed());
         let depth = self.settings.pipeline;
-        let had_room = highest.since(executed) < depth.div_ceil(2);
+        let had_room = self.has_room_to_propose();
         // A proposal far ahead puts the fence no further off than an honest primary's.
         let fence = highest.min(executed.plus(depth.saturating_mul(2))).plus(depth);
         if !self.pool.insert_seen(item, self.now.instant, fence, had_room) {

@@ -73,6 +73,9 @@ pub struct Pool {
     /// Everything in the order in which it arrived.
     arrived: BTreeMap<Arrival, (Owner, Number)>,
     next: Arrival,
+    /// What is not proposed yet, in bytes.
+    unproposed_bytes: usize,
+    unproposed: usize,
     /// Whose turn was last.
     last_served: Option<Owner>,
     /// An owner with so many bytes waiting gets no more places.
@@ -90,6 +93,8 @@ impl Pool {
             ready: BTreeSet::new(),
             arrived: BTreeMap::new(),
             next: 0,
+            unproposed_bytes: 0,
+            unproposed: 0,
             last_served: None,
             most_bytes_each,
         }
@@ -116,7 +121,10 @@ impl Pool {
         let arrival = self.next;
         self.next += 1;
         let queue = self.queues.entry(owner).or_default();
-        queue.bytes += weight(&item);
+        let bytes = weight(&item);
+        queue.bytes += bytes;
+        self.unproposed_bytes += bytes;
+        self.unproposed += 1;
         queue.arrived.insert(arrival, number);
         queue.unproposed.insert(arrival, number);
         let waiting = Waiting { item, since, fence, had_room, proposed: false, arrival };
@@ -138,6 +146,11 @@ impl Pool {
     /// How many items wait.
     pub(super) fn held(&self) -> usize {
         self.arrived.len()
+    }
+
+    /// How much of that is not proposed yet, in items and in bytes.
+    pub(super) fn backlog(&self) -> (usize, usize) {
+        (self.unproposed, self.unproposed_bytes)
     }
 
     /// Picks items for a batch: one of each owner in turn, until the batch is full.
@@ -177,7 +190,11 @@ impl Pool {
     fn set_proposed(&mut self, owner: Owner, number: Number) {
         let Some(queue) = self.queues.get_mut(&owner) else { return };
         let Some(waiting) = queue.items.get_mut(&number) else { return };
-        waiting.proposed = true;
+        if !waiting.proposed {
+            waiting.proposed = true;
+            self.unproposed_bytes -= weight(&waiting.item);
+            self.unproposed -= 1;
+        }
         queue.unproposed.remove(&waiting.arrival);
         if queue.unproposed.is_empty() {
             self.ready.remove(&owner);
@@ -186,6 +203,8 @@ impl Pool {
 
     /// A new view: nothing is proposed yet, and every wait starts anew.
     pub(super) fn start_anew(&mut self, now: Instant, fence: Seq) {
+        self.unproposed = self.arrived.len();
+        self.unproposed_bytes = self.queues.values().map(|queue| queue.bytes).sum();
         for (owner, queue) in &mut self.queues {
             for waiting in queue.items.values_mut() {
                 waiting.since = now;
@@ -208,7 +227,12 @@ impl Pool {
     fn remove(&mut self, owner: Owner, number: Number) -> bool {
         let Some(queue) = self.queues.get_mut(&owner) else { return false };
         let Some(waiting) = queue.items.remove(&number) else { return false };
-        queue.bytes -= weight(&waiting.item);
+        let bytes = weight(&waiting.item);
+        queue.bytes -= bytes;
+        if !waiting.proposed {
+            self.unproposed_bytes -= bytes;
+            self.unproposed -= 1;
+        }
         queue.arrived.remove(&waiting.arrival);
         queue.unproposed.remove(&waiting.arrival);
         self.arrived.remove(&waiting.arrival);
@@ -380,9 +404,14 @@ mod tests {
         let taken = (1..=100).filter(|first| add(&mut pool, bundle(ANNA, *first, &[&large]), 1));
         assert_eq!(taken.count(), 2);
         assert!(add(&mut pool, bundle(BERT, 1, &[&large]), 1), "nobody else has less room");
+        assert_eq!(pool.backlog().0, 3);
         assert!(pool.executed(bundle(ANNA, 1, &[b"x"]).key()));
         assert!(add(&mut pool, bundle(ANNA, 9, &[&large]), 1));
         assert_eq!(pool.held(), 3);
+        assert_eq!(numbers(&mut pool).len(), 3);
+        assert_eq!(pool.backlog(), (0, 0));
+        pool.start_anew(Instant(2), Seq(0));
+        assert_eq!(pool.backlog().0, 3);
     }
 
     #[test]

@@ -14,6 +14,10 @@ use std::collections::VecDeque;
 /// Samples kept of how long things take; old ones make place.
 const SAMPLES: usize = 32;
 
+/// One batch, or the filling of one gap, gives at most so many samples: those of what
+/// waited longest, since the primary chooses what it puts first.
+const SAMPLES_AT_ONCE: usize = 4;
+
 /// Fewer samples than this accuse nobody.
 const LEAST_SAMPLES: usize = 12;
 
@@ -39,9 +43,12 @@ pub(super) struct Waits {
     served: bool,
     /// Since when numbers must not stand still, if they must not.
     owed_since: Option<Instant>,
-    /// From a request's arrival here to its proposal, while the primary had room.
+    /// Up to here every number was proposed or is decided.
+    ordered_through: Seq,
+    /// From a request's arrival here, while the primary had room, to its having a number
+    /// and all lower ones being proposed.
     ordering: VecDeque<Span>,
-    /// From a proposal's arrival to its execution.
+    /// From there to its execution.
     agreement: VecDeque<Span>,
     samples_in_view: u64,
     loosened: u64,
@@ -59,6 +66,7 @@ impl Waits {
             shrunk: now,
             served: false,
             owed_since: None,
+            ordered_through: Seq::GENESIS,
             ordering: VecDeque::new(),
             agreement: VecDeque::new(),
             samples_in_view: 0,
@@ -99,13 +107,12 @@ impl Waits {
         }
     }
 
-    /// Measures how long the primary took to propose what this replica knew before.
-    pub(super) fn note_proposal(&mut self, pool: &Pool, batch: &Batch, now: Instant) {
-        for item in batch.items().iter().take(4) {
-            if let Some(since) = pool.known_with_room(item.key()) {
-                push(&mut self.ordering, now.since(since));
-                self.samples_in_view += 1;
-            }
+    /// Measures how long the primary took to order what was known here before.
+    fn note_ordered(&mut self, mut known: Vec<Instant>, now: Instant) {
+        known.sort_unstable();
+        for since in known.into_iter().take(SAMPLES_AT_ONCE) {
+            push(&mut self.ordering, now.since(since));
+            self.samples_in_view += 1;
         }
         if self.samples_in_view >= LASTING {
             self.samples_in_view = 0;
@@ -113,10 +120,10 @@ impl Waits {
         }
     }
 
-    /// Measures how long agreement took once the proposal was here.
-    pub(super) fn note_executed(&mut self, accepted: Option<Instant>, now: Instant) {
-        if let Some(accepted) = accepted {
-            push(&mut self.agreement, now.since(accepted));
+    /// Measures how long agreement took once nothing but that was lacking.
+    pub(super) fn note_executed(&mut self, ordered: Option<Instant>, now: Instant) {
+        if let Some(ordered) = ordered {
+            push(&mut self.agreement, now.since(ordered));
         }
     }
 
@@ -132,6 +139,16 @@ impl Waits {
     fn loosen(&mut self) {
         self.loosened = self.loosened.saturating_mul(2).min(MOST_LOOSENED);
     }
+}
+
+/// Since when this replica knows of what is in a batch and the primary had room for, as
+/// many of the longest as are measured.
+pub(super) fn longest_known(pool: &Pool, batch: &Batch) -> Vec<Instant> {
+    let known = batch.items().iter().filter_map(|item| pool.known_with_room(item.key()));
+    let mut known: Vec<Instant> = known.collect();
+    known.sort_unstable();
+    known.truncate(SAMPLES_AT_ONCE);
+    known
 }
 
 fn push(samples: &mut VecDeque<Span>, sample: Span) {
@@ -197,6 +214,46 @@ impl Replica {
         self.checkpoints.known() > self.executed()
             || self.transfer.is_some()
             || (certified && ahead >= self.committee.weak_quorum())
+    }
+
+    /// Numbers up to which the primary has proposed without a gap. A primary that leaves
+    /// one has room, however much it proposes above it, and whatever is above is not in
+    /// order before the gap is filled.
+    pub(super) fn note_ordered(&mut self) {
+        let now = self.now.instant;
+        let mut through = self.ordered_through();
+        let mut known = Vec::new();
+        let Mode::Active(active) = &mut self.mode else { return };
+        loop {
+            let next = through.next();
+            let slot = active.slots.get_mut(&next).filter(|slot| slot.proposal.is_some());
+            match slot {
+                Some(slot) => {
+                    slot.ordered = Some(now);
+                    known.append(&mut slot.known);
+                }
+                None if self.decided.contains_key(&next) => {}
+                None => break,
+            }
+            through = next;
+        }
+        self.waits.ordered_through = through;
+        self.waits.note_ordered(known, now);
+    }
+
+    fn ordered_through(&self) -> Seq {
+        self.waits.ordered_through.max(self.executed())
+    }
+
+    /// Whether the primary, as far as this replica can see, has room for what comes now:
+    /// in its pipeline, and before what waits already.
+    pub(super) fn has_room_to_propose(&self) -> bool {
+        let in_flight = self.ordered_through().since(self.executed());
+        let (items, bytes) = self.pool.backlog();
+        let parameters = &self.genesis.parameters;
+        in_flight < self.settings.pipeline.div_ceil(2)
+            && (items as u64) < parameters.batch_items
+            && (bytes as u64) < parameters.batch_bytes
     }
 
     /// When the wait for the primary ends.
@@ -336,6 +393,7 @@ impl Replica {
         self.turns.forget();
         self.waits.start_anew(now);
         self.waits.owed_since = None;
+        self.waits.ordered_through = Seq::GENESIS;
         self.waits.ordering.clear();
         self.waits.agreement.clear();
         self.waits.samples_in_view = 0;
