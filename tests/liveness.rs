@@ -9,15 +9,15 @@ mod world;
 
 use quorate::crypto::SecretKey;
 use quorate::message::{
-    Batch, Commit, Item, PeerMessage, PrePrepare, Reply, Request, Signed, SlotStatus, Status,
-    ToClient, ViewChange, Voter,
+    Batch, Commit, Fetch, Item, PeerMessage, PrePrepare, Reject, Reply, Request, Signed,
+    SlotStatus, Status, ToClient, ViewChange, Voter,
 };
 use quorate::replica::{Input, Notice, Record, Replica, Settings, Standing, Suspicion};
 use quorate::service::kv::KvOperation;
 use quorate::types::{
     ClientId, Digest, Incarnation, Instant, ReplicaId, Seq, Span, Timestamp, View,
 };
-use quorate::wire::Blob;
+use quorate::wire::{self, Blob};
 use std::collections::{BTreeMap, BTreeSet};
 use world::{Disk, Flight, World};
 
@@ -670,6 +670,32 @@ fn a_primary_that_is_slow_to_fill_its_gaps_is_replaced() {
     }
     let slow = |notice: &Notice| matches!(notice, Notice::Suspects(_, Suspicion::Slow));
     assert!(world.nodes[1].notices.iter().any(slow), "{:?}", world.executed());
+}
+
+/// T6: what is large is not asked for as often as what is small.
+#[test]
+fn a_flood_of_questions_for_large_entries_is_answered_with_so_many_bytes() {
+    let mut world = World::new(4);
+    let value = Blob::from(vec![7; 1 << 20]);
+    for number in 1..=7 {
+        let operation = KvOperation::Put { key: Blob::from("k"), value: value.clone() };
+        let request = world.request(0, number, number - 1, &[&operation.to_bytes()]);
+        world.submit(&request, ReplicaId(0));
+        world.deliver_all();
+    }
+    for _ in 0..200 {
+        let message = PeerMessage::Fetch(Fetch::Decided(Seq(1)));
+        world.deliver_certainly(Flight { from: ReplicaId(3), to: ReplicaId(0), message });
+    }
+    let answers = world.network.drain(..).map(|flight| wire::size(&flight.message));
+    let bytes: usize = answers.sum();
+    assert!(bytes > 60 << 20, "an honest laggard gets what it needs: {bytes}");
+    assert!(bytes < 80 << 20, "{bytes}");
+    assert!(world.rejects(0).contains(&Reject::OverQuota));
+    world.pass(Span::seconds(2));
+    let message = PeerMessage::Fetch(Fetch::Decided(Seq(1)));
+    world.deliver_certainly(Flight { from: ReplicaId(3), to: ReplicaId(0), message });
+    assert!(!world.network.is_empty(), "the quota is for a while");
 }
 
 #[test]

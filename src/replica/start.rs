@@ -417,7 +417,7 @@ impl Replica {
             stable: self.checkpoints.certificate.clone().map(Verified::into_inner),
             held: held.unwrap_or_default().into(),
         };
-        self.out.send(To::Peer(from), PeerMessage::StartAnswer(Box::new(answer)));
+        self.answer(from, PeerMessage::StartAnswer(Box::new(answer)));
         Ok(())
     }
 

@@ -231,7 +231,7 @@ impl Replica {
             Some(part) => PeerMessage::Part(seq, path.clone(), part),
             None => PeerMessage::NoState(seq),
         };
-        self.out.send(To::Peer(from), message);
+        self.answer(from, message);
         Ok(())
     }
 }
