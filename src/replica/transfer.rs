@@ -195,8 +195,12 @@ impl Replica {
         };
         let before = std::mem::replace(&mut self.executor, executor);
         self.begin_lives_since(before.lives());
-        self.checkpoints.diverged = false;
-        self.checkpoints.own.retain(|number, _| *number < seq);
+        let stable = self.stable();
+        let was_wrong = std::mem::take(&mut self.checkpoints.diverged);
+        self.checkpoints.own.retain(|number, _| match was_wrong {
+            true => *number <= stable && *number < seq,
+            false => *number < seq,
+        });
         self.checkpoints.own.insert(seq, Own { digest, tree: tree.clone(), saved: false });
         self.out.save(seq, digest, tree);
         self.out.notice(Notice::TransferDone(seq));

@@ -225,6 +225,8 @@ impl Solo {
 
     /// The state is on disk.
     pub fn saved(&mut self, save: Save) -> Out {
+        // What followed from a wrong one goes.
+        drop(self.disk.states.split_off(&save.seq));
         self.disk.states.insert(save.seq, save.tree);
         self.input(Input::Saved(save.seq, save.digest))
     }

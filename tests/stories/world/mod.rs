@@ -73,6 +73,14 @@ pub struct Disk {
     pub parts: Vec<(Path, Part)>,
 }
 
+impl Disk {
+    /// Writes a state. What followed from a wrong one goes.
+    fn save(&mut self, save: &Save) {
+        drop(self.states.split_off(&save.seq));
+        self.states.insert(save.seq, save.tree.clone());
+    }
+}
+
 /// One replica, running or not.
 pub struct Node {
     pub replica: Option<Replica>,
@@ -263,7 +271,7 @@ impl World {
             if self.node(id).holds_saves {
                 self.node_mut(id).held_saves.push(save);
             } else {
-                self.node_mut(id).disk.states.insert(save.seq, save.tree);
+                self.node_mut(id).disk.save(&save);
                 self.input(id, Input::Saved(save.seq, save.digest));
             }
         }
@@ -272,7 +280,7 @@ impl World {
     pub fn release_saves(&mut self, id: ReplicaId) {
         self.node_mut(id).holds_saves = false;
         for save in std::mem::take(&mut self.node_mut(id).held_saves) {
-            self.node_mut(id).disk.states.insert(save.seq, save.tree);
+            self.node_mut(id).disk.save(&save);
             self.input(id, Input::Saved(save.seq, save.digest));
         }
     }
