@@ -165,6 +165,8 @@ impl Replica {
         if origin.disk_was_lost {
             replica.begin_recovery(origin.nonce);
         }
+        // It may have been done when the log ended just before it could say so.
+        replica.finish_recovery();
         replica.on_tick();
         replica.permit_compaction();
         let effects = std::mem::take(&mut replica.out);
