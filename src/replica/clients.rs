@@ -164,13 +164,17 @@ impl Replica {
         operation: &Blob,
     ) -> Result<(), Reject> {
         let range = self.executor.state().proof_range(operation);
+        // The content is of keys, values and what proves them. What is larger has to be
+        // asked for in pieces, or read by quorum.
+        let largest = usize::try_from(self.genesis.parameters.result_bytes).unwrap_or(usize::MAX);
+        let most_bytes = largest.saturating_mul(2);
         let certificate = self.checkpoints.certificate.clone();
         let proved = certificate.zip(range).and_then(|(certificate, range)| {
             let tree = self.snapshot(certificate.seq())?;
             let protocol = KeyRange::single(&crate::service::state::system_key(PROTOCOL));
             Some(ToClient::Proved {
                 number,
-                proof: tree.prove(&range),
+                proof: tree.prove_within(&range, most_bytes)?,
                 time: tree.prove(&protocol),
                 certificate: certificate.into_inner(),
             })
