@@ -189,6 +189,8 @@ impl Parameters {
                 "the largest bundle must fit in a batch",
             ),
             (self.batch_bytes <= 32 << 20, "a batch must be at most 32 MiB"),
+            (self.bundle_bytes >= 1, "a bundle must hold at least one byte"),
+            (self.result_bytes <= 32 << 20, "a result must be at most 32 MiB"),
             (
                 self.result_bytes <= self.client_kept_bytes,
                 "a client's kept results must have room for the largest result",

@@ -225,3 +225,42 @@ fn limits(parameters: &Parameters) -> Limits {
         bundle_bytes: parameters.bundle_bytes,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn edges() -> impl Strategy<Value = u64> {
+        prop_oneof![
+            0..3u64,
+            (0..27u32).prop_map(|bits| 1 << bits),
+            (24..27u32).prop_map(|bits| (1 << bits) + 1),
+            Just(u64::MAX),
+        ]
+    }
+
+    proptest! {
+        /// D3: a genesis that is taken starts a state, whatever somebody typed.
+        #[test]
+        fn parameters_that_are_taken_make_limits_that_fit_together(
+            operations in edges(),
+            bundle in edges(),
+            result in edges(),
+            more in prop::sample::select(vec![0u64, 1, 1 << 40]),
+        ) {
+            let parameters = Parameters {
+                bundle_operations: operations,
+                bundle_bytes: bundle,
+                batch_bytes: 32 << 20,
+                client_window: operations.saturating_add(more),
+                result_bytes: result,
+                client_kept_bytes: result.saturating_add(more),
+                ..Parameters::default()
+            };
+            if parameters.check().is_ok() {
+                prop_assert_eq!(limits(&parameters).check(), Ok(()));
+            }
+        }
+    }
+}
