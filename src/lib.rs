@@ -18,6 +18,8 @@
 //! | [`client`] | a client's side of it, as pure as the replica | believe one replica |
 //! | [`net`] | mutual TLS among the listed, whole frames | know what a frame means |
 //! | [`config`] | the files of a cluster, a replica, a client; private keys | start anything |
+//! | [`node`] | one replica with its log and its connections, kept going | decide anything |
+//! | [`client::driver`] | a session with its connections, kept going | decide anything |
 //! | [`storage`] | the log and the states on disk, and back | start from a guess |
 //!
 //! Imports point one way: `types`, `wire`, `crypto`, `message`, `replica`; `service` knows
@@ -48,6 +50,7 @@ pub mod config;
 pub mod crypto;
 pub mod message;
 pub mod net;
+pub mod node;
 pub mod replica;
 pub mod service;
 pub mod sim;

@@ -1,8 +1,15 @@
 //! The command line: one file for each subcommand.
 
+mod access;
+pub mod cas;
 pub mod completions;
 pub mod config_check;
+pub mod del;
+pub mod get;
 pub mod init;
+pub mod list;
+pub mod node;
+pub mod put;
 pub mod simulate;
 
 use clap::{Parser, Subcommand};
@@ -24,6 +31,18 @@ enum Command {
     /// Look into configuration files
     #[command(subcommand)]
     Config(Config),
+    /// Run one replica
+    Node(node::Run),
+    /// Put a value under a key
+    Put(put::Put),
+    /// Read the value under a key
+    Get(get::Get),
+    /// Remove a key
+    Del(del::Del),
+    /// Put a value if what is there is what was expected
+    Cas(cas::Cas),
+    /// List keys and values
+    List(list::List),
     /// Live through whole clusters' faults and lies, each decided by a seed
     Simulate(simulate::Simulate),
     /// Print the completions for a shell
@@ -86,6 +105,12 @@ pub fn run() -> ExitCode {
     let ended = match Arguments::parse().command {
         Command::Init(command) => command.run(),
         Command::Config(Config::Check(command)) => command.run(),
+        Command::Node(command) => command.run(),
+        Command::Put(command) => command.run(),
+        Command::Get(command) => command.run(),
+        Command::Del(command) => command.run(),
+        Command::Cas(command) => command.run(),
+        Command::List(command) => command.run(),
         Command::Simulate(command) => return command.run(),
         Command::Completions(command) => command.run(),
     };

@@ -2,7 +2,8 @@
 //! ask again.
 //!
 //! [`Session`] is pure, as the replica is: time is handed in, and what is to be sent is
-//! taken out. It knows no socket, clock, thread or randomness.
+//! taken out. It knows no socket, clock, thread or randomness. [`Client`] is what programs
+//! use: connections to all replicas, and a task that owns a session (see [`driver`]).
 //!
 //! # What is believed (§ Normal case, 6)
 //!
@@ -66,6 +67,7 @@
 //! its numbers asks for them, see [`resume`].
 
 mod alike;
+pub mod driver;
 pub mod outcome;
 pub mod proved;
 mod reads;
@@ -79,6 +81,10 @@ mod views;
 #[cfg(test)]
 mod tests;
 
+pub use driver::{
+    Access, Client, ConnectError, Error, Got, KeyValueClient, List, Missing, Read, ReadHow,
+    Swapped, Written,
+};
 pub use outcome::{
     Answer, Done, Fate, Freshness, HowRead, NoReceipts, Outcome, SubmitError, Ticket, ToReplica,
     Unread,

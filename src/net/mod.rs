@@ -15,6 +15,8 @@
 //! | [`places`] | how many may connect, and how often |
 //! | [`acceptor`], [`endpoint`] | the two ways to a connection |
 //! | [`refusal`] | why there is none |
+//! | [`link`] | the connection to one replica, dialed again and again |
+//! | [`outbox`] | what waits to be sent over one |
 //!
 //! Nothing here knows what a frame means, and no file is read here.
 
@@ -25,6 +27,8 @@ pub mod frame;
 pub mod hello;
 pub mod identity;
 pub mod limits;
+pub mod link;
+pub mod outbox;
 pub mod places;
 pub mod refusal;
 mod tls;
@@ -39,4 +43,6 @@ pub use endpoint::{Connection, DialError, Endpoint};
 pub use frame::{FrameError, FrameReader, FrameWriter};
 pub use identity::Identity;
 pub use limits::Limits;
+pub use link::{Link, Reach};
+pub use outbox::{Outbox, Room};
 pub use refusal::Refusal;
