@@ -45,7 +45,7 @@ pub use settings::Settings;
 pub use start::{Origin, Recovered, StartError};
 
 use crate::message::{
-    Batch, CheckedPeer, CheckpointCertificate, CommitCertificate, Evidence, Fetch, Genesis,
+    Batch, CheckedGenesis, CheckedPeer, CheckpointCertificate, CommitCertificate, Evidence, Fetch,
     NewView, PreparedCertificate, Reject, Signed, Verified, ViewChange, Voter,
 };
 use crate::types::{ClientId, Committee, Digest, Instant, Nonce, ReplicaId, Seq, View};
@@ -123,7 +123,7 @@ pub const MOST_EVIDENCE: usize = 64;
 /// One replica.
 pub struct Replica {
     id: ReplicaId,
-    genesis: Arc<Genesis>,
+    genesis: Arc<CheckedGenesis>,
     committee: Committee,
     settings: Settings,
     standing: Standing,

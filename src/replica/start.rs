@@ -13,9 +13,8 @@ use super::{
     Standing, To,
 };
 use crate::crypto::Signer;
-use crate::message::genesis::BadGenesis;
 use crate::message::{
-    Batch, CheckedStart, CheckpointCertificate, Genesis, Held, Item, PeerMessage,
+    Batch, CheckedGenesis, CheckedStart, CheckpointCertificate, Held, Item, PeerMessage,
     PreparedCertificate, RecoveryRequest, Reject, Signed, StartAnswer, Verified, Voter,
 };
 use crate::service::tree::{Part, Path};
@@ -29,7 +28,7 @@ pub struct Origin {
     /// Its number.
     pub id: ReplicaId,
     /// Who takes part, and under which rules.
-    pub genesis: Arc<Genesis>,
+    pub genesis: Arc<CheckedGenesis>,
     /// Its own settings.
     pub settings: Settings,
     /// Its key.
@@ -57,9 +56,6 @@ pub struct Recovered {
 /// Why a replica cannot start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {
-    /// The genesis is unusable.
-    #[error(transparent)]
-    Genesis(#[from] BadGenesis),
     /// The replica is not listed.
     #[error("replica {0} is not listed in the genesis")]
     NotListed(ReplicaId),
@@ -100,7 +96,7 @@ impl Replica {
         origin: Origin,
         recovered: Recovered,
     ) -> Result<(Replica, Effects), StartError> {
-        let committee = origin.genesis.check()?;
+        let committee = origin.genesis.committee();
         if !committee.has(origin.id) {
             return Err(StartError::NotListed(origin.id));
         }

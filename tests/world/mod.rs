@@ -6,8 +6,8 @@
 
 use quorate::crypto::{Ed25519, SecretKey};
 use quorate::message::{
-    CheckedClient, ClientMessage, Genesis, Parameters, PeerMessage, Reject, Request, Signed,
-    ToClient, Verifier,
+    CheckedClient, CheckedGenesis, ClientMessage, Genesis, Parameters, PeerMessage, Reject,
+    Request, Signed, ToClient, Verifier,
 };
 use quorate::replica::{
     Durable, Effects, Input, Notice, Now, Origin, Outgoing, Recalled, Record, Recovered, Replica,
@@ -68,7 +68,7 @@ pub struct Node {
 pub type Filter = Box<dyn Fn(&Flight) -> bool>;
 
 pub struct World {
-    pub genesis: Arc<Genesis>,
+    pub genesis: Arc<CheckedGenesis>,
     pub verifier: Verifier<Ed25519>,
     pub settings: Settings,
     pub service: Arc<dyn Service>,
@@ -107,8 +107,8 @@ impl World {
     }
 
     pub fn with(replicas: u16, parameters: Parameters, settings: Settings) -> World {
-        let genesis = Arc::new(genesis(replicas, 4, parameters));
-        let verifier = Verifier::new(Arc::clone(&genesis), Ed25519).expect("a good genesis");
+        let genesis = genesis(replicas, 4, parameters).checked().expect("a good genesis");
+        let verifier = Verifier::new(Arc::clone(&genesis), Ed25519);
         let mut world = World {
             genesis,
             verifier,

@@ -10,7 +10,7 @@ mod verdict;
 use crate::byzantine::{Behaviour, Liar, cast};
 use crate::client::{self, HowRead, Outcome, Session, Ticket, ToReplica};
 use crate::crypto::PublicKey;
-use crate::message::{ClientMessage, Genesis, PeerMessage, ToClient, Verifier};
+use crate::message::{CheckedGenesis, ClientMessage, Genesis, PeerMessage, ToClient, Verifier};
 use crate::replica::{
     Durable, Effects, Input, Notice, Now, Origin, Outgoing, Recalled, Recovered, Replica, Save,
     Standing, To, Unsynced,
@@ -78,7 +78,7 @@ struct Client {
 /// A simulated cluster and everything around it.
 pub struct World {
     plan: Plan,
-    genesis: Arc<Genesis>,
+    genesis: Arc<CheckedGenesis>,
     verifier: Verifier<Model>,
     random: Random,
     nodes: Vec<Node>,
@@ -129,13 +129,14 @@ impl World {
         let replicas = usize::from(plan.replicas);
         let clients = usize::try_from(plan.clients).unwrap_or(1);
         let all = keys(replicas + clients);
-        let genesis = Arc::new(Genesis {
+        let genesis = Genesis {
             name: b"simulated".to_vec().into(),
             replicas: all[..replicas].to_vec().into(),
             clients: all[replicas..].to_vec().into(),
             parameters: plan.parameters,
-        });
-        let verifier = Verifier::new(Arc::clone(&genesis), Model).expect("plans are sound");
+        };
+        let genesis = genesis.checked().expect("plans are sound");
+        let verifier = Verifier::new(Arc::clone(&genesis), Model);
         let lying: BTreeMap<ReplicaId, usize> = plan.liars.iter().copied().collect();
         let honest =
             (0..plan.replicas).map(ReplicaId).filter(|id| !lying.contains_key(id)).collect();
@@ -223,8 +224,7 @@ impl World {
         };
         let nonce = Nonce(self.random.any());
         let start = client::Start::New;
-        let session =
-            Session::new(self.now, setup, settings, start, nonce).expect("a good genesis");
+        let session = Session::new(self.now, setup, settings, start, nonce);
         self.clients.push(Client {
             session,
             random: self.random.fork(),

@@ -8,8 +8,8 @@ pub mod story;
 
 use quorate::crypto::{Ed25519, SecretKey};
 use quorate::message::{
-    Batch, CheckedClient, ClientMessage, Genesis, Parameters, PeerMessage, Reject, Request, Signed,
-    ToClient, Verifier,
+    Batch, CheckedClient, CheckedGenesis, ClientMessage, Genesis, Parameters, PeerMessage, Reject,
+    Request, Signed, ToClient, Verifier,
 };
 use quorate::replica::{
     Durable, Effects, Input, Notice, Now, Origin, Outgoing, Recalled, Record, Recovered, Replica,
@@ -98,7 +98,7 @@ pub struct Node {
 }
 
 pub struct World {
-    pub genesis: Arc<Genesis>,
+    pub genesis: Arc<CheckedGenesis>,
     pub verifier: Verifier<Ed25519>,
     pub settings: Settings,
     pub service: Arc<dyn Service>,
@@ -145,8 +145,8 @@ pub fn genesis(replicas: u16, clients: u32, parameters: Parameters) -> Genesis {
 impl World {
     /// A cluster of replicas that have just started and may vote.
     pub fn new(replicas: u16, clients: u32, parameters: Parameters, settings: Settings) -> World {
-        let genesis = Arc::new(genesis(replicas, clients, parameters));
-        let verifier = Verifier::new(Arc::clone(&genesis), Ed25519).expect("a good genesis");
+        let genesis = genesis(replicas, clients, parameters).checked().expect("a good genesis");
+        let verifier = Verifier::new(Arc::clone(&genesis), Ed25519);
         let mut world = World {
             genesis,
             verifier,
