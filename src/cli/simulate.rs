@@ -107,6 +107,7 @@ impl Simulate {
             behaviour: self.behaviour.clone(),
             steps: self.steps,
             trace: self.trace,
+            control: None,
         }
     }
 

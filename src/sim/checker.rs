@@ -2,9 +2,9 @@
 //! executed. It counts by its own arithmetic and shares no rule with what it checks.
 
 use super::history::{self, Event};
-use crate::message::{Batch, Evidence, Item, PeerMessage};
+use crate::message::{Batch, Evidence, Item, PeerMessage, Voter};
 use crate::replica::{Notice, Replica};
-use crate::types::{ClientId, Digest, ReplicaId, Seq};
+use crate::types::{ClientId, Digest, Incarnation, ReplicaId, Seq};
 use crate::wire::{self, Blob};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -59,6 +59,8 @@ pub struct Checker {
     clients: u64,
     client_window: u64,
     honest: BTreeSet<ReplicaId>,
+    /// Replicas whose disks forgot something, with the first life that they are held to.
+    excused: BTreeMap<ReplicaId, u64>,
     decided: BTreeMap<Seq, Digest>,
     /// Digests of whole states, by number.
     states: BTreeMap<Seq, Digest>,
@@ -91,6 +93,7 @@ impl Checker {
             clients: genesis.clients.len() as u64,
             client_window: genesis.parameters.client_window,
             honest,
+            excused: BTreeMap::new(),
             decided: BTreeMap::new(),
             states: BTreeMap::new(),
             signed: BTreeMap::new(),
@@ -115,10 +118,21 @@ impl Checker {
         self.violation.get_or_insert(Violation { invariant, what });
     }
 
-    /// Stops holding a replica to what is asked of honest ones: its disk was lost.
-    pub fn forgive(&mut self, id: ReplicaId) {
-        self.executed.remove(&id);
-        self.views.remove(&id);
+    /// Stops holding a replica to what it says: its disk forgot something.
+    pub fn excuse(&mut self, id: ReplicaId) {
+        self.excused.insert(id, u64::MAX);
+    }
+
+    /// Holds a replica to what it says in this life and those after it: its recovery is
+    /// done.
+    pub fn absolve(&mut self, id: ReplicaId, incarnation: Incarnation) {
+        self.excused.insert(id, incarnation.0);
+    }
+
+    /// Whether what this replica says in this life is held against it.
+    fn is_held_to(&self, by: Voter) -> bool {
+        let from = self.excused.get(&by.replica).copied().unwrap_or_default();
+        self.honest.contains(&by.replica) && by.incarnation.0 >= from
     }
 
     /// A replica was started again: what it had executed since its last saved state it
@@ -166,7 +180,7 @@ impl Checker {
             }
             _ => return,
         };
-        if by.replica != from {
+        if by.replica != from || !self.is_held_to(by) {
             return;
         }
         let place = (from, kind, by.incarnation.0, view, seq);
@@ -198,6 +212,7 @@ impl Checker {
             Notice::Diverged { seq, .. } => {
                 self.fail(Invariant::Agreement, format!("{id:?} finds itself diverged at {seq:?}"));
             }
+            Notice::RolledBack if self.excused.contains_key(&id) => {}
             Notice::RolledBack => {
                 self.fail(Invariant::Honesty, format!("{id:?} finds its own disk rolled back"));
             }
@@ -260,8 +275,8 @@ impl Checker {
     }
 
     fn accuses(&mut self, id: ReplicaId, evidence: &Evidence) {
-        let accused = evidence.accused().replica;
-        if self.honest.contains(&accused) {
+        let accused = evidence.accused();
+        if self.is_held_to(accused) {
             let what = format!("{id:?} holds evidence against {accused:?}, who is honest");
             self.fail(Invariant::FalseAccusation, what);
         }
@@ -315,6 +330,15 @@ impl Checker {
     /// Somebody was not answered in time.
     pub fn no_progress(&mut self, what: String) {
         self.fail(Invariant::Progress, what);
+    }
+
+    /// A client was shown a certified state.
+    pub fn client_has_state(&mut self, seq: Seq, digest: Digest) {
+        let before = *self.states.entry(seq).or_insert(digest);
+        if before != digest {
+            let what = format!("a client was shown {digest:?} at {seq:?}, others {before:?}");
+            self.fail(Invariant::Clients, what);
+        }
     }
 
     /// A client accepted something impossible.

@@ -1,184 +1,319 @@
-//! The replicas of a world: starting and stopping them, and doing what they ask for.
+//! The replicas' processes: each starts from its disk, does what its replica wants done,
+//! and stops wherever it happens to be.
 
-use super::*;
+use super::{Happening, Seat, World};
+use crate::byzantine::{Behaviour, Liar};
+use crate::replica::effects::Record;
+use crate::replica::{
+    Effects, Input, Notice, Now, Origin, Recalled, Recovered, Replica, StartError, Unsynced,
+};
+use crate::service::kv::KeyValue;
+use crate::sim::clock::Clock;
+use crate::sim::disk::{Disk, Found};
+use crate::sim::plan::Moment;
+use crate::sim::random::Random;
+use crate::types::{Instant, Nonce, ReplicaId, Span};
+use std::collections::VecDeque;
+use std::sync::Arc;
 
-impl World {
-    pub(super) fn start(&mut self, id: ReplicaId, disk_was_lost: bool) {
-        let nonce = Nonce(self.random.any());
-        let now = self.now_of(id);
-        let verifier = self.verifier.clone();
-        let genesis = Arc::clone(&self.genesis);
-        let settings = self.plan.settings;
-        let signer = Box::new(ModelSigner(genesis.replicas[usize::from(id.0)]));
-        let node = self.node_mut(id);
-        node.life += 1;
-        node.unsynced.clear();
-        node.syncing = None;
-        node.wakes_at = Instant(u64::MAX);
-        let records = node.disk.log.iter().map(|record| {
-            Recalled::verify(&verifier, record.clone()).expect("a replica's own log verifies")
-        });
-        let records = records.collect();
-        let states = node.disk.states.clone();
-        let parts = node.disk.parts.clone();
-        let executed = states.keys().next_back().copied().unwrap_or_default();
-        let recovered = Recovered { records, states, parts };
-        let service = Arc::new(KeyValue);
-        let origin = Origin { id, genesis, settings, signer, service, nonce, disk_was_lost };
-        let (replica, effects) =
-            Replica::start(now, origin, recovered).expect("a replica starts from its own disk");
-        self.node_mut(id).replica = Some(replica);
-        self.checker.restarted(id, executed);
-        self.tell(|| format!("{id:?} starts{}", if disk_was_lost { " to recover" } else { "" }));
-        self.carry_out(id, effects);
+/// Somebody who lies, and how.
+pub(super) type Lying = (Liar, Box<dyn Behaviour>);
+
+/// Whether a replica still has everything that it ever promised.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Memory {
+    /// It has.
+    Whole,
+    /// Its disk forgot, or may forget at the next crash: it counts among the `f`.
+    Doubtful,
+    /// Somebody knows that, and has told it; until its recovery is done it counts too.
+    Recovering(Nonce),
+}
+
+/// A machine, and the process on it.
+pub(super) struct Node {
+    pub(super) id: ReplicaId,
+    pub(super) replica: Option<Replica>,
+    pub(super) disk: Disk,
+    pub(super) backup: Option<Disk>,
+    pub(super) clock: Clock,
+    pub(super) lying: Option<Lying>,
+    pub(super) memory: Memory,
+    /// Counts starts and stops: what was under way before one never ends.
+    pub(super) life: u64,
+    /// Sends that wait for a sync, with the position that it must reach.
+    pub(super) unsynced: VecDeque<(u64, Unsynced)>,
+    pub(super) syncing: Option<u64>,
+    pub(super) cleaning: bool,
+    pub(super) paused_until: Instant,
+    /// When the next tick is planned.
+    pub(super) wakes_at: Instant,
+    /// Where the process is going to end, and how long it is down then.
+    pub(super) armed: Option<(Moment, Span)>,
+    pub(super) random: Random,
+}
+
+/// No tick is planned.
+const NEVER: Instant = Instant(u64::MAX);
+
+impl Node {
+    pub(super) fn new(id: ReplicaId, lying: Option<Lying>, random: Random) -> Node {
+        Node {
+            id,
+            replica: None,
+            disk: Disk::default(),
+            backup: None,
+            clock: Clock::default(),
+            lying,
+            memory: Memory::Whole,
+            life: 0,
+            unsynced: VecDeque::new(),
+            syncing: None,
+            cleaning: false,
+            paused_until: Instant(0),
+            wakes_at: NEVER,
+            armed: None,
+            random,
+        }
     }
 
-    pub(super) fn crash(&mut self, id: ReplicaId) {
-        let surviving = usize::try_from(self.random.below(4)).unwrap_or(0);
-        let node = self.node_mut(id);
+    fn begin_life(&mut self) {
+        self.life += 1;
+        self.unsynced.clear();
+        self.syncing = None;
+        self.cleaning = false;
+        self.wakes_at = NEVER;
+    }
+}
+
+impl World {
+    /// Starts a process from what its disk holds. `recover` is the operator's word that
+    /// the disk forgot something.
+    pub(super) fn start(&mut self, seat: Seat, recover: bool) {
+        let now = self.now;
+        let node = &mut self.nodes[seat];
+        node.begin_life();
+        node.clock.restart(now);
+        if node.disk.rotten {
+            return self.refuses_to_start(seat, "its log is damaged");
+        }
+        let Found { records, states, parts } = node.disk.read();
+        let recover = recover || is_recovery_forgotten(node.memory, &records);
+        let nonce = Nonce(node.random.any());
+        if recover {
+            node.memory = Memory::Recovering(nonce);
+        }
+        let executed = states.keys().next_back().copied().unwrap_or_default();
+        let records = records
+            .into_iter()
+            .map(|record| {
+                Recalled::verify(&self.verifier, record).expect("a replica's own log verifies")
+            })
+            .collect();
+        let origin = Origin {
+            id: node.id,
+            genesis: Arc::clone(&self.genesis),
+            settings: self.plan.settings,
+            signer: self.plan.signatures.signer(usize::from(node.id.0)),
+            service: Arc::new(KeyValue),
+            nonce,
+            disk_was_lost: recover,
+        };
+        let read = node.clock.read(now);
+        match Replica::start(read, origin, Recovered { records, states, parts }) {
+            Err(error) => self.cannot_start(seat, &error),
+            Ok((replica, effects)) => {
+                let id = node.id;
+                node.replica = Some(replica);
+                self.checker.restarted(id, executed);
+                self.tell(|| format!("{id:?} starts{}", if recover { " to recover" } else { "" }));
+                self.carry_out(seat, effects);
+                self.clean_later(seat);
+            }
+        }
+    }
+
+    fn cannot_start(&mut self, seat: Seat, error: &StartError) {
+        let node = &self.nodes[seat];
+        let has_a_reason = node.memory != Memory::Whole || node.disk.lost_state;
+        if !has_a_reason && self.plan.control.is_none() {
+            let id = node.id;
+            self.checker.no_progress(format!("{id:?} cannot start from its own disk: {error}"));
+        }
+        self.refuses_to_start(seat, &error.to_string());
+    }
+
+    /// The process ends, wherever it is; what the disk had not synced is lost but for a
+    /// beginning of it.
+    pub(super) fn stop(&mut self, seat: Seat, why: &str) {
+        let node = &mut self.nodes[seat];
         if node.replica.take().is_none() {
             return;
         }
-        node.life += 1;
-        node.disk.crash(surviving);
-        node.unsynced.clear();
-        node.syncing = None;
-        self.tell(|| format!("{id:?} crashes"));
+        node.begin_life();
+        let entries = node.random.below(node.disk.unsynced() + 1);
+        let parts = usize::try_from(node.random.below(64)).unwrap_or(0);
+        if entries < node.disk.unsynced() {
+            self.coverage.count("fault unsynced records lost");
+        }
+        let node = &mut self.nodes[seat];
+        node.disk.crash(entries, parts);
+        let id = node.id;
+        self.tell(|| format!("{id:?} stops: {why}"));
     }
 
-    pub(super) fn now_of(&self, id: ReplicaId) -> Now {
-        let wall = DAWN + self.now.0;
-        let offset = self.nodes.get(usize::from(id.0)).map_or(0, |node| node.clock_offset);
-        Now { instant: self.now, wall: Timestamp(wall.saturating_add_signed(offset)) }
+    /// Whether the process ends at this moment, because it was to.
+    pub(super) fn ends_at(&mut self, seat: Seat, moment: Moment) -> bool {
+        let Some((armed, span)) = self.nodes[seat].armed else { return false };
+        if armed != moment || self.nodes[seat].replica.is_none() {
+            return false;
+        }
+        self.nodes[seat].armed = None;
+        self.coverage.count(&format!("fault crash at {moment:?}"));
+        self.stop(seat, &format!("{moment:?}"));
+        self.restart_after(seat, span);
+        true
     }
 
-    pub(super) fn input(&mut self, id: ReplicaId, input: Input) {
-        let now = self.now_of(id);
-        let node = self.node_mut(id);
-        let Some(replica) = &mut node.replica else { return };
+    pub(super) fn now_of(&self, seat: Seat) -> Now {
+        self.nodes[seat].clock.read(self.now)
+    }
+
+    pub(super) fn is_running(&self, seat: Seat) -> bool {
+        self.nodes[seat].replica.is_some()
+    }
+
+    pub(super) fn is_paused(&self, seat: Seat) -> bool {
+        self.nodes[seat].paused_until > self.now
+    }
+
+    pub(super) fn input(&mut self, seat: Seat, input: Input) {
+        let now = self.now_of(seat);
+        let Some(replica) = &mut self.nodes[seat].replica else { return };
         let effects = replica.handle(now, input);
-        self.carry_out(id, effects);
+        self.carry_out(seat, effects);
     }
 
-    pub(super) fn carry_out(&mut self, id: ReplicaId, effects: Effects) {
+    fn carry_out(&mut self, seat: Seat, effects: Effects) {
         let parts = effects.into_parts();
         for notice in &parts.notices {
-            self.note(id, notice);
+            self.note(seat, notice);
         }
-        let node = self.node_mut(id);
-        if let Some(compaction) = parts.compaction {
-            node.disk.compact(compaction);
+        if self.ends_at(seat, Moment::BeforeAppend) {
+            return;
         }
-        node.disk.append(parts.records);
-        node.disk.parts.extend(parts.parts.into_iter().map(|(_, path, part)| (path, part)));
-        let (needs, life, slow) = (node.disk.log.len(), node.life, node.slow_disk);
+        let writes = !parts.records.is_empty() || parts.compaction.is_some();
+        if writes && self.nodes[seat].disk.full {
+            self.coverage.count("fault no room on disk");
+            return self.stop(seat, "no room on disk");
+        }
+        let recovered = parts.records.iter().find_map(|record| match record {
+            Record::Recovered(incarnation) => Some(*incarnation),
+            _ => None,
+        });
+        let begins_anew = parts.compaction.is_some();
+        let keeps_parts = !parts.parts.is_empty();
+        let node = &mut self.nodes[seat];
+        node.disk.append(parts.compaction, parts.records);
+        parts.parts.into_iter().for_each(|(_, path, part)| node.disk.keep_part(path, part));
+        if let (Some(incarnation), Memory::Recovering(_)) = (recovered, node.memory) {
+            node.memory = Memory::Whole;
+            self.checker.absolve(node.id, incarnation);
+            self.coverage.count("event recovery done");
+        }
+        if keeps_parts && self.ends_at(seat, Moment::PartKept)
+            || begins_anew && self.ends_at(seat, Moment::Compacted)
+            || writes && self.ends_at(seat, Moment::Appended)
+        {
+            return;
+        }
+        let node = &mut self.nodes[seat];
         if !parts.bound.is_empty() {
-            node.unsynced.push_back((needs, parts.bound));
-            self.begin_sync(id);
+            node.unsynced.push_back((node.disk.end(), parts.bound));
+            self.begin_sync(seat);
         }
+        let sends_freely = !parts.free.is_empty();
         for outgoing in parts.free {
-            self.send(id, outgoing);
+            self.send(seat, outgoing);
+        }
+        if sends_freely && writes && self.ends_at(seat, Moment::FreeSent) {
+            return;
         }
         for save in parts.saves {
-            let delay = if slow { 200_000 } else { 20_000 };
-            let at = self.now.plus(Span(self.random.between(100, delay)));
-            self.plan_at(at, Happening::Saved { id, life, save });
+            self.begin_save(seat, save);
         }
-        if let Some(replica) = &self.nodes[usize::from(id.0)].replica {
-            let wakes_at = replica.next_deadline().max(Instant(self.now.0 + 1));
-            self.checker.look(id, replica);
-            let planned = self.node(id).wakes_at;
-            if wakes_at < planned || planned <= self.now {
-                self.node_mut(id).wakes_at = wakes_at;
-                self.plan_at(wakes_at, Happening::Wakes { id });
-            }
+        self.look(seat);
+    }
+
+    /// The checker looks, and the next tick is planned.
+    fn look(&mut self, seat: Seat) {
+        let node = &mut self.nodes[seat];
+        let Some(replica) = &node.replica else { return };
+        self.checker.look(node.id, replica);
+        let due = node.clock.moment_of(replica.next_deadline()).max(Instant(self.now.0 + 1));
+        if due < node.wakes_at || node.wakes_at <= self.now {
+            node.wakes_at = due;
+            self.plan_at(due, Happening::Wakes { seat });
         }
     }
 
-    pub(super) fn note(&mut self, id: ReplicaId, notice: &Notice) {
+    pub(super) fn wakes(&mut self, seat: Seat) {
+        let (now, now_here) = (self.now, self.now_of(seat));
+        let node = &mut self.nodes[seat];
+        // Only the tick planned last counts, or each would plan another.
+        if node.wakes_at > now {
+            return;
+        }
+        let Some(replica) = &node.replica else { return };
+        let due = replica.next_deadline();
+        if node.paused_until > now {
+            node.wakes_at = node.paused_until;
+        } else if due > now_here.instant {
+            node.wakes_at = node.clock.moment_of(due).max(Instant(now.0 + 1));
+        } else {
+            node.wakes_at = NEVER;
+            return self.input(seat, Input::Tick);
+        }
+        let at = node.wakes_at;
+        self.plan_at(at, Happening::Wakes { seat });
+    }
+
+    pub(super) fn note(&mut self, seat: Seat, notice: &Notice) {
+        let node = &self.nodes[seat];
+        let (id, is_honest) = (node.id, node.lying.is_none() && self.plan.twins != Some(node.id));
         self.checker.notice(id, notice);
-        let honest = self.node(id).liar.is_none();
-        match notice {
-            Notice::Rejected(_, reject) if honest => {
-                self.coverage.count(&format!("reject {reject:?}"));
-            }
-            Notice::Rejected(..) | Notice::StartAnswers(..) | Notice::Decided(..) => {}
-            other => {
-                let kind = format!("{other:?}");
-                let kind = kind.split(['(', ' ']).next().unwrap_or("").to_string();
-                let kind = match other {
-                    Notice::Suspects(_, why) => format!("suspects {why:?}"),
-                    Notice::Evidence(_) => "evidence".to_string(),
-                    _ => kind,
-                };
-                self.coverage.count(&format!("event {kind}"));
-                if let Notice::Evidence(evidence) = other {
-                    let accused = evidence.accused();
-                    self.tell(|| format!("{id:?} has evidence against {accused:?}"));
-                } else {
-                    let what = format!("{other:?}");
-                    self.tell(|| format!("{id:?} {what}"));
+        let kind = match notice {
+            Notice::Rejected(_, reject) => {
+                if is_honest {
+                    *self.rejects.entry(*reject).or_default() += 1;
                 }
+                return;
             }
-        }
-    }
-
-    pub(super) fn begin_sync(&mut self, id: ReplicaId) {
-        let delay = match self.node(id).slow_disk {
-            true => self.random.between(5_000, 40_000),
-            false => self.random.between(50, 2_000),
+            Notice::StartAnswers(..) | Notice::Decided(..) => return,
+            Notice::Suspects(_, why) => format!("suspects {why:?}"),
+            Notice::Evidence(_) => "evidence".to_string(),
+            Notice::Executed(..) => "Executed".to_string(),
+            Notice::Stable(..) => "Stable".to_string(),
+            other => format!("{other:?}").split(['(', ' ']).next().unwrap_or_default().to_string(),
         };
-        let at = self.now.plus(Span(delay));
-        let node = self.node_mut(id);
-        if node.syncing.is_some() || node.unsynced.is_empty() {
-            return;
+        self.coverage.count(&format!("event {kind}"));
+        match notice {
+            Notice::Evidence(evidence) => {
+                let accused = evidence.accused();
+                self.tell(|| format!("{id:?} has evidence against {accused:?}"));
+            }
+            other => self.tell(|| format!("{id:?} {other:?}")),
         }
-        node.syncing = Some(node.disk.log.len());
-        let life = node.life;
-        self.plan_at(at, Happening::Synced { id, life });
+        if *notice == Notice::RolledBack {
+            self.recover_later(seat);
+        }
     }
+}
 
-    pub(super) fn synced(&mut self, id: ReplicaId, life: u64) {
-        let node = self.node_mut(id);
-        if node.life != life {
-            return;
-        }
-        let Some(up_to) = node.syncing.take() else { return };
-        node.disk.sync(up_to);
-        let durable = Durable::after_sync();
-        let mut released = Vec::new();
-        // A compaction may have shortened the log since: then all of it is durable.
-        let length = node.disk.log.len();
-        while let Some((needs, _)) = node.unsynced.front() {
-            if *needs > up_to && *needs <= length && node.disk.durable < *needs {
-                break;
-            }
-            if let Some((_, bound)) = node.unsynced.pop_front() {
-                released.extend(bound.release(&durable));
-            }
-        }
-        for outgoing in released {
-            self.send(id, outgoing);
-        }
-        self.begin_sync(id);
-    }
-
-    pub(super) fn wakes(&mut self, id: ReplicaId) {
-        let paused = self.node(id).paused_until;
-        if paused > self.now {
-            self.node_mut(id).wakes_at = paused;
-            self.plan_at(paused, Happening::Wakes { id });
-            return;
-        }
-        let due = self.node(id).replica.as_ref().map(Replica::next_deadline);
-        self.node_mut(id).wakes_at = Instant(u64::MAX);
-        match due {
-            Some(due) if due <= self.now => self.input(id, Input::Tick),
-            Some(due) => {
-                self.node_mut(id).wakes_at = due;
-                self.plan_at(due, Happening::Wakes { id });
-            }
-            None => {}
-        }
+/// Whether the operator's word was given, and the disk lost it again.
+fn is_recovery_forgotten(memory: Memory, records: &[Record]) -> bool {
+    match memory {
+        Memory::Recovering(nonce) => !records.contains(&Record::Recovering(nonce)),
+        Memory::Whole | Memory::Doubtful => false,
     }
 }
