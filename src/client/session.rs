@@ -171,8 +171,12 @@ impl<S: Scheme> Session<S> {
     }
 
     /// Where a later session of this client may [`Start::Continue`]. Whoever relies on
-    /// it has it on disk before what was submitted is sent.
+    /// it has it on disk before what was submitted is sent. A session that has not
+    /// learned its numbers yet has none to go on from.
     pub fn to_continue(&self) -> Start {
+        if !self.is_ready() {
+            return Start::Lost;
+        }
         let Numbers { used, executed } = self.requests.numbers();
         Start::Continue { used, executed }
     }
