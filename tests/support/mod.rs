@@ -5,9 +5,10 @@
 
 use quorate::crypto::{ClusterId, Ed25519, PublicKey, SecretKey};
 use quorate::message::{
-    Author, Batch, Body, CheckedGenesis, Checkpoint, CheckpointCertificate, Commit, CommitCertificate, Endorsement,
-    Genesis, Item, NewView, Parameters, PrePrepare, Prepare, PreparedCertificate, Receipt,
-    ReceiptCertificate, RecoveryRequest, Request, Signed, Verifier, ViewChange, Voter,
+    Author, Batch, Body, CheckedGenesis, Checkpoint, CheckpointCertificate, Commit,
+    CommitCertificate, Endorsement, Genesis, Item, NewView, Parameters, PrePrepare, Prepare,
+    PreparedCertificate, Receipt, ReceiptCertificate, RecoveryRequest, Request, Signed, Verifier,
+    ViewChange, Voter,
 };
 use quorate::types::{
     ClientId, Digest, Incarnation, Nonce, ReplicaId, RequestNumber, Seq, Timestamp, View,

@@ -34,6 +34,9 @@ pub(super) struct Client {
     wakes_at: Instant,
     /// Values that it ever wrote, by key: a proved read is old, and no older than that.
     wrote: BTreeSet<(Blob, Blob)>,
+    /// How often it lost count. From the second time on it may sign numbers again that
+    /// nobody executed: it cannot know, and the outcome says so.
+    lost_count: u64,
 }
 
 impl Client {
@@ -81,6 +84,7 @@ impl World {
             answered: 0,
             wakes_at: Instant(u64::MAX),
             wrote: BTreeSet::new(),
+            lost_count: 0,
         });
         self.plan_at(at, Happening::ClientAsks { client: index });
     }
@@ -195,6 +199,10 @@ impl World {
     }
 
     fn learn_outcome(&mut self, index: usize, ticket: Ticket, outcome: Outcome) {
+        if is_superseded(&outcome) && self.clients[index].lost_count > 1 {
+            self.coverage.count("operation superseded");
+            return self.forget_pending(index, ticket);
+        }
         let Some(pending) = self.clients[index].pending.remove(&ticket) else { return };
         self.clients[index].answered += 1;
         let results: Vec<Blob> = match outcome {
@@ -266,6 +274,7 @@ impl World {
             true => self.clients[index].session.to_continue(),
             false => Start::Lost,
         };
+        self.clients[index].lost_count += u64::from(start == Start::Lost);
         self.clients[index].session = self.session(id, start, &mut random);
         self.after_client(index);
     }
@@ -284,6 +293,11 @@ impl World {
         }
         self.after_client(index);
     }
+}
+
+/// Whether another operation took an operation's number.
+fn is_superseded(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Superseded { .. } | Outcome::Unread(Unread::Superseded))
 }
 
 /// What was done, now that it is known what came of it.
