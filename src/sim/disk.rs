@@ -199,3 +199,96 @@ impl Disk {
         Found { records, states: self.states.clone(), parts: self.parts.clone() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{ClusterId, PublicKey};
+    use crate::message::{Prepare, Signed, Voter};
+    use crate::sim::model::ModelSigner;
+    use crate::types::{Digest, Incarnation, Nonce, ReplicaId, View};
+
+    fn vote(seq: u64) -> Record {
+        let by = Voter { replica: ReplicaId(1), incarnation: Incarnation::FIRST };
+        let body = Prepare { view: View(0), seq: Seq(seq), digest: Digest::default(), by };
+        let signer = ModelSigner(PublicKey([1; 32]));
+        Record::Prepare(Signed::sign(body, &ClusterId(Digest::default()), &signer))
+    }
+
+    fn votes(range: std::ops::RangeInclusive<u64>) -> Vec<Record> {
+        range.map(vote).collect()
+    }
+
+    fn begins(below: u64) -> Option<Compaction> {
+        Some(Compaction { below: Seq(below), head: vec![Record::Recovering(Nonce(below))] })
+    }
+
+    fn save(seq: u64) -> Save {
+        Save { seq: Seq(seq), digest: Digest::default(), tree: Tree::new() }
+    }
+
+    #[test]
+    fn a_crash_leaves_what_was_synced_and_a_beginning_of_the_rest() {
+        for kept in 0..=3 {
+            let mut disk = Disk::default();
+            disk.append(None, votes(1..=2));
+            disk.sync(disk.end());
+            disk.append(None, votes(3..=5));
+            assert_eq!(disk.unsynced(), 3);
+            disk.crash(kept, 0);
+            assert_eq!(disk.read().records, votes(1..=2 + kept));
+            disk.append(None, votes(9..=9));
+            assert_eq!(disk.read().records.last(), Some(&vote(9)));
+        }
+    }
+
+    #[test]
+    fn a_new_beginning_may_be_lost_and_then_all_before_it_counts() {
+        let mut disk = Disk::default();
+        disk.append(None, votes(1..=6));
+        disk.sync(disk.end());
+        disk.append(begins(4), votes(7..=7));
+        assert!(!disk.wants_cleaning(), "it is not synced");
+        let mut lost = disk.clone();
+        lost.crash(0, 0);
+        assert_eq!(lost.read().records, votes(1..=6));
+        disk.crash(1, 0);
+        let head = vec![Record::Recovering(Nonce(4))];
+        assert_eq!(disk.read().records, [head, votes(5..=6)].concat());
+    }
+
+    #[test]
+    fn what_a_beginning_settled_is_removed_and_nothing_else() {
+        let mut disk = Disk::default();
+        (1..=3).for_each(|seq| disk.save(save(seq)));
+        disk.append(begins(1), votes(2..=6));
+        disk.append(begins(3), votes(7..=8));
+        disk.sync(disk.end());
+        let before = disk.read().records;
+        assert!(disk.wants_cleaning());
+        while disk.clean() {
+            assert_eq!(disk.read().records, before, "half done, it is as good");
+        }
+        assert!(!disk.wants_cleaning());
+        assert_eq!(disk.read().states.into_keys().collect::<Vec<_>>(), [Seq(3)]);
+        assert_eq!(disk.log.len(), 6);
+    }
+
+    #[test]
+    fn a_disk_that_lies_loses_what_it_said_it_kept() {
+        let mut disk = Disk::default();
+        disk.append(None, votes(1..=1));
+        disk.sync(disk.end());
+        disk.lies = true;
+        disk.append(None, votes(2..=2));
+        disk.save(save(2));
+        disk.sync(disk.end());
+        assert!(disk.has_acknowledged(disk.end()));
+        let copy = disk.copy();
+        disk.crash(0, 0);
+        for disk in [copy, disk] {
+            assert_eq!(disk.read().records, votes(1..=1));
+            assert!(disk.read().states.is_empty());
+        }
+    }
+}

@@ -163,6 +163,7 @@ impl World {
 
     /// Replicas, then clients; each with whims of its own.
     fn people(&mut self, random: &mut Random) {
+        self.coverage.count(&format!("signatures {:?}", self.plan.signatures));
         for id in (0..self.plan.replicas).map(ReplicaId) {
             let (liar, own) = (self.liar(id, random.fork()), random.fork());
             self.nodes.push(Node::new(id, liar, own));
