@@ -28,7 +28,7 @@ pub(super) fn plan(random: &mut Random, options: &Options) -> Plan {
         twins: None,
         calamities: Vec::new(),
         weather: weather(random),
-        healed: Instant(random.between(4, 14) * 1_000_000),
+        healed: Instant(random.between(2, 8) * 1_000_000),
         signatures: match options.seed % REAL_SIGNATURES_EVERY {
             0 => Signatures::Real,
             _ => Signatures::Modelled,
