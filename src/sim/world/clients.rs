@@ -34,9 +34,9 @@ pub(super) struct Client {
     wakes_at: Instant,
     /// Values that it ever wrote, by key: a proved read is old, and no older than that.
     wrote: BTreeSet<(Blob, Blob)>,
-    /// How often it lost count. From the second time on it may sign numbers again that
-    /// nobody executed: it cannot know, and the outcome says so.
-    lost_count: u64,
+    /// Something of its present life was executed, or this life is its first. Whoever
+    /// loses count twice without that may sign numbers again that are under way.
+    is_known: bool,
 }
 
 impl Client {
@@ -84,7 +84,7 @@ impl World {
             answered: 0,
             wakes_at: Instant(u64::MAX),
             wrote: BTreeSet::new(),
-            lost_count: 0,
+            is_known: true,
         });
         self.plan_at(at, Happening::ClientAsks { client: index });
     }
@@ -199,12 +199,9 @@ impl World {
     }
 
     fn learn_outcome(&mut self, index: usize, ticket: Ticket, outcome: Outcome) {
-        if is_superseded(&outcome) && self.clients[index].lost_count > 1 {
-            self.coverage.count("operation superseded");
-            return self.forget_pending(index, ticket);
-        }
         let Some(pending) = self.clients[index].pending.remove(&ticket) else { return };
         self.clients[index].answered += 1;
+        self.clients[index].is_known |= matches!(outcome, Outcome::Done(_));
         let results: Vec<Blob> = match outcome {
             Outcome::Done(done) => done.into_iter().map(|done| done.result).collect(),
             Outcome::Read(answer) => {
@@ -269,12 +266,14 @@ impl World {
             return;
         }
         self.forget_all_pending(index);
-        let mut random = self.clients[index].random.fork();
-        let start = match keeps_count {
-            true => self.clients[index].session.to_continue(),
+        let client = &mut self.clients[index];
+        let mut random = client.random.fork();
+        let may_lose_count = client.is_known || !client.session.is_ready();
+        let start = match keeps_count || !may_lose_count {
+            true => client.session.to_continue(),
             false => Start::Lost,
         };
-        self.clients[index].lost_count += u64::from(start == Start::Lost);
+        client.is_known &= start != Start::Lost;
         self.clients[index].session = self.session(id, start, &mut random);
         self.after_client(index);
     }
@@ -293,11 +292,6 @@ impl World {
         }
         self.after_client(index);
     }
-}
-
-/// Whether another operation took an operation's number.
-fn is_superseded(outcome: &Outcome) -> bool {
-    matches!(outcome, Outcome::Superseded { .. } | Outcome::Unread(Unread::Superseded))
 }
 
 /// What was done, now that it is known what came of it.
