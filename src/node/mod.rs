@@ -222,11 +222,10 @@ impl Node {
     pub async fn start(setup: Setup, options: Options) -> Result<Handle, NodeError> {
         let Setup { id, listen, admin, .. } = setup;
         let directory = setup.directory;
-        let genesis = Arc::new(directory.genesis().clone());
-        let committee = genesis.check().map_err(StartError::from)?;
+        let genesis = Arc::clone(directory.genesis());
+        let committee = genesis.committee();
         let cluster = directory.cluster();
-        let verifier =
-            Arc::new(Verifier::new(Arc::clone(&genesis), Ed25519).map_err(StartError::from)?);
+        let verifier = Arc::new(Verifier::new(Arc::clone(&genesis), Ed25519));
         let endpoint = Endpoint::new(Arc::clone(&directory), setup.identity, setup.limits)?;
         let refused = |address| move |error| NodeError::Listen { address, error };
         let acceptor = endpoint.listen(listen).await.map_err(refused(listen))?;

@@ -83,7 +83,7 @@ pub enum StartError {
 /// Whoever has so many batches' worth waiting gets no more places.
 const MOST_WAITING_BATCHES: u64 = 4;
 
-fn most_waiting_bytes(genesis: &Genesis) -> usize {
+fn most_waiting_bytes(genesis: &CheckedGenesis) -> usize {
     let bytes = genesis.parameters.batch_bytes.saturating_mul(MOST_WAITING_BATCHES);
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }

@@ -124,8 +124,8 @@ impl Client {
     /// Begins to connect to all replicas, on the current runtime. That none is reached yet
     /// is no error: requests wait for it, until their time runs out.
     pub async fn connect(access: Access) -> Result<Client, ConnectError> {
-        let genesis = Arc::new(access.directory.genesis().clone());
-        let committee = genesis.check()?;
+        let genesis = Arc::clone(access.directory.genesis());
+        let committee = genesis.committee();
         let cluster = access.directory.cluster();
         let endpoint =
             Endpoint::new(Arc::clone(&access.directory), access.identity, access.limits)?;
@@ -148,7 +148,7 @@ impl Client {
         };
         let nonce =
             Nonce(getrandom::u64().map_err(|error| ConnectError::Randomness(error.to_string()))?);
-        let session = Session::new(Instant(0), setup, access.settings, start, nonce)?;
+        let session = Session::new(Instant(0), setup, access.settings, start, nonce);
 
         let (sender, frames) = mpsc::channel(MOST_FRAMES);
         let mut tasks = JoinSet::new();
