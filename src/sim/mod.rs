@@ -13,6 +13,7 @@ pub mod disk;
 pub mod history;
 pub mod model;
 pub mod plan;
+pub mod shrink;
 
 pub mod world;
 

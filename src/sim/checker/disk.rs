@@ -18,13 +18,14 @@ pub struct OnDisk<'a> {
 
 impl OnDisk<'_> {
     /// Whether the disk holds what this word promises, or what settles it: a stable
-    /// checkpoint at or above its number, or a later view.
-    pub(super) fn covers(&self, word: &Word) -> Result<(), String> {
+    /// checkpoint at or above its number, or a later view. A state may rot after its vote
+    /// was cast; what is said again needs none.
+    pub(super) fn covers(&self, word: &Word, is_new: bool) -> Result<(), String> {
         let holds = match word.kind {
             Kind::Propose => self.has_proposal(word),
             Kind::Prepare => self.has_prepare(word) && self.has_entered(word.view),
             Kind::Commit => self.has_prepared(word) && self.has_entered(word.view),
-            Kind::Checkpoint => self.has_checkpoint(word),
+            Kind::Checkpoint => self.has_checkpoint(word, is_new),
             Kind::ViewChange => self.has_wish(word),
             Kind::NewView => self.has_entered(word.view),
         };
@@ -95,13 +96,13 @@ impl OnDisk<'_> {
         })
     }
 
-    fn has_checkpoint(&self, word: &Word) -> bool {
+    fn has_checkpoint(&self, word: &Word, is_new: bool) -> bool {
         let is_recorded = self.records.iter().any(|record| match record {
             Record::Checkpoint(one) => (one.body.seq.0, one.body.digest) == (word.seq, word.digest),
             _ => false,
         });
         let state = self.states.get(&Seq(word.seq));
-        is_recorded && state.is_some_and(|tree| tree.digest() == word.digest)
+        is_recorded && (!is_new || state.is_some_and(|tree| tree.digest() == word.digest))
     }
 
     fn has_wish(&self, word: &Word) -> bool {

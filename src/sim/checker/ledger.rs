@@ -160,11 +160,12 @@ impl Ledger {
     }
 
     /// A word of an honest replica leaves it. What it breaks, if it breaks anything: no
-    /// two for one place, and none in a view that it has asked to leave.
-    pub fn leaves(&mut self, word: &Word) -> Result<(), String> {
+    /// two for one place, and none in a view that it has asked to leave. Else whether it
+    /// is said for the first time.
+    pub fn leaves(&mut self, word: &Word) -> Result<bool, String> {
         let place = (word.by, word.kind, word.view, word.seq);
         match self.sent.insert(place, word.digest) {
-            Some(before) if before == word.digest => return Ok(()),
+            Some(before) if before == word.digest => return Ok(false),
             Some(before) => {
                 return Err(format!("{word:?} was sent after {before:?} for the same place"));
             }
@@ -185,7 +186,7 @@ impl Ledger {
             let view = of.entry(word.seq).or_default();
             *view = word.view.max(*view);
         }
-        Ok(())
+        Ok(true)
     }
 
     /// Whether a wish that leaves shows a certificate for everything its author

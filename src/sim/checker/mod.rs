@@ -339,8 +339,9 @@ impl Checker {
         let on_disk = (!words.is_empty()).then(on_disk);
         for (word, on_disk) in words.iter().zip(on_disk.iter().cycle()) {
             let outcome = self.ledger.leaves(word);
-            self.require(Invariant::Honesty, outcome);
-            self.require(Invariant::Durability, on_disk.covers(word));
+            let is_new = *outcome.as_ref().unwrap_or(&true);
+            self.require(Invariant::Honesty, outcome.map(drop));
+            self.require(Invariant::Durability, on_disk.covers(word, is_new));
             if matches!(word.kind, Kind::Propose | Kind::Prepare) {
                 self.is_valid(from, word.digest);
             }

@@ -1,6 +1,7 @@
 //! The network: what is lost, doubled, held up, cut off, and delivered.
 
 use super::{Happening, Seat, World};
+use crate::message::batch::NULL;
 use crate::message::{CheckedPeer, ClientMessage, PeerMessage, Reject, ToClient, Verifier};
 use crate::replica::{Input, Notice, Outgoing, To};
 use crate::sim::model::Signatures;
@@ -149,6 +150,9 @@ impl World {
 
     fn send_to_all(&mut self, from: Seat, recipients: &[ReplicaId], message: PeerMessage) {
         let id = self.nodes[from].id;
+        if let Some(what) = shown(&message) {
+            self.coverage.count(what);
+        }
         self.checker.sends(id, &message, || self.nodes[from].disk.surviving());
         if self.nodes[from].lying.is_some() {
             for to in recipients {
@@ -326,5 +330,23 @@ impl World {
                 self.plan_at(at, Happening::Answers { from: id, client, message });
             }
         }
+    }
+}
+
+/// The proof that a message carries, for the count.
+fn shown(message: &PeerMessage) -> Option<&'static str> {
+    match message {
+        PeerMessage::Decided(..) => Some("shown commit certificate"),
+        PeerMessage::Stable(_) => Some("shown checkpoint certificate"),
+        PeerMessage::ViewChange(wish) if !wish.body.prepared.is_empty() => {
+            Some("shown prepared certificates")
+        }
+        PeerMessage::NewView(opening, _) => {
+            let has_null = opening.body.pre_prepares.iter().any(|one| one.body.digest == NULL);
+            has_null.then_some("shown new view with nulls")
+        }
+        PeerMessage::Part(..) => Some("shown part of a state"),
+        PeerMessage::Evidence(_) => Some("shown evidence"),
+        _ => None,
     }
 }
