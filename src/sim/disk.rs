@@ -65,10 +65,11 @@ pub struct Found {
 }
 
 impl Disk {
-    /// What would survive a crash now, at the least.
+    /// What would survive a crash now, by the disk's own word.
     pub fn surviving(&self) -> OnDisk<'_> {
         let mut records: Vec<&Record> = Vec::new();
-        for (_, entry) in self.log.iter().take_while(|(position, _)| *position < self.durable) {
+        for (_, entry) in self.log.iter().take_while(|(position, _)| *position < self.acknowledged)
+        {
             match entry {
                 Entry::Record(record) => records.push(record),
                 Entry::Begins { below, head } => {
