@@ -240,6 +240,11 @@ impl Unsynced {
         self.0
     }
 
+    /// What waits, to look at: to send it takes the release.
+    pub fn peek(&self) -> &[Outgoing] {
+        &self.0
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

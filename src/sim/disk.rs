@@ -2,6 +2,7 @@
 //! was synced and any beginning of the rest, and states that are there once they are
 //! written whole.
 
+use super::checker::OnDisk;
 use crate::replica::effects::Record;
 use crate::replica::{Compaction, Save};
 use crate::service::Tree;
@@ -64,6 +65,22 @@ pub struct Found {
 }
 
 impl Disk {
+    /// What would survive a crash now, by the disk's own word.
+    pub fn surviving(&self) -> OnDisk<'_> {
+        let mut records: Vec<&Record> = Vec::new();
+        for (_, entry) in self.log.iter().take_while(|(position, _)| *position < self.acknowledged)
+        {
+            match entry {
+                Entry::Record(record) => records.push(record),
+                Entry::Begins { below, head } => {
+                    records.retain(|record| record.seq().is_some_and(|seq| seq > *below));
+                    records.extend(head);
+                }
+            }
+        }
+        OnDisk { records, states: &self.states }
+    }
+
     /// The position that a sync must reach to cover everything appended so far.
     pub fn end(&self) -> u64 {
         self.end

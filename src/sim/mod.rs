@@ -13,9 +13,11 @@ pub mod disk;
 pub mod history;
 pub mod model;
 pub mod plan;
-pub mod random;
+pub mod shrink;
+
 pub mod world;
 
+pub use crate::random;
 pub use checker::{Invariant, Violation};
 pub use plan::{Control, Plan};
 

@@ -139,6 +139,7 @@ impl World {
         let client = &mut self.clients[index];
         let (operation, key, action) = client.draw(index, keys);
         let bytes = Blob::from(operation.to_bytes());
+        let mut operations = vec![bytes.clone()];
         let mut steps = vec![(key, action)];
         let reads = matches!(operation, KvOperation::Get { .. });
         let asked = match client.random.below(10) {
@@ -154,6 +155,7 @@ impl World {
                     bundle.push(Blob::from(operation.to_bytes()));
                     steps.push((key, action));
                 }
+                operations.clone_from(&bundle);
                 client.session.submit(now, bundle)
             }
             _ => client.session.submit(now, vec![bytes]),
@@ -169,6 +171,8 @@ impl World {
         });
         client.wrote.extend(values);
         client.pending.insert(ticket, Pending { steps, asked: now });
+        let id = ClientId(u32::try_from(index).unwrap_or(0));
+        self.checker.client_wants(id, ticket, operations);
     }
 
     fn after_client(&mut self, index: usize) {
@@ -178,8 +182,7 @@ impl World {
         let id = ClientId(u32::try_from(index).unwrap_or(0));
         for (to, message) in self.clients[index].session.take_outgoing() {
             if let ClientMessage::Request(request) = &message {
-                let body = &request.body;
-                self.checker.client_asks(id, body.first.0, body.operations.0.clone());
+                self.checker.client_asks(&request.body);
             }
             let message = Rc::new(message);
             match to {
@@ -202,17 +205,15 @@ impl World {
         let Some(pending) = self.clients[index].pending.remove(&ticket) else { return };
         self.clients[index].answered += 1;
         self.clients[index].is_known |= matches!(outcome, Outcome::Done(_));
+        let id = ClientId(u32::try_from(index).unwrap_or(0));
+        self.checker.client_learns(id, ticket, &outcome);
         let results: Vec<Blob> = match outcome {
             Outcome::Done(done) => done.into_iter().map(|done| done.result).collect(),
             Outcome::Read(answer) => {
                 let how = match &answer.how {
                     HowRead::Quorum { .. } => "read by quorum",
                     HowRead::Ordered { .. } => "read ordered",
-                    HowRead::Proved(proved) => {
-                        self.coverage.count("read proved");
-                        let (seq, digest) = (proved.seq(), proved.certificate.digest());
-                        return self.checker.client_has_state(seq, digest);
-                    }
+                    HowRead::Proved(_) => return self.coverage.count("read proved"),
                 };
                 self.coverage.count(how);
                 vec![answer.result]

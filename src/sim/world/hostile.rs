@@ -116,11 +116,10 @@ impl World {
             operations: vec![Blob::from(put.to_bytes())].into(),
         };
         let id = hostile.id;
-        let operations = body.operations.0.clone();
-        let request = Signed::sign(body, &self.genesis.cluster(), hostile.signer.as_ref());
         if hostile.hostility != Hostility::Unlisted {
-            self.checker.client_asks(id, first, operations);
+            self.checker.client_asks(&body);
         }
+        let request = Signed::sign(body, &self.genesis.cluster(), hostile.signer.as_ref());
         let message = Rc::new(ClientMessage::Request(request));
         to.iter().for_each(|to| self.ask(id, *to, &message));
     }

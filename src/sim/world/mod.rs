@@ -24,7 +24,7 @@ use self::clients::Client;
 use self::hostile::Hostile;
 use self::network::{Flight, Links};
 use self::replicas::Node;
-use crate::byzantine::{Liar, cast};
+use crate::byzantine::{Conspiracy, Liar, cast};
 use crate::message::{CheckedGenesis, ClientMessage, Genesis, Reject, ToClient, Verifier};
 use crate::replica::Save;
 use crate::sim::checker::Checker;
@@ -35,7 +35,7 @@ use crate::sim::{Coverage, Options, Report};
 use crate::types::{Digest, Instant, ReplicaId, Span};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// A simulated world ends after so many events, whatever happens.
 const MOST_STEPS: u64 = 400_000;
@@ -58,6 +58,7 @@ enum Happening {
     Asks { client: usize, to: Seat, message: Rc<ClientMessage> },
     Answers { from: ReplicaId, client: usize, message: Box<ToClient> },
     Wakes { seat: Seat },
+    LiarWakes { seat: Seat },
     ClientWakes { client: usize },
     ClientAsks { client: usize },
     HostileActs { hostile: usize },
@@ -115,6 +116,7 @@ pub struct World {
     now: Instant,
     healed: bool,
     checker: Checker,
+    conspiracy: Arc<Mutex<Conspiracy>>,
     coverage: Coverage,
     rejects: BTreeMap<Reject, u64>,
     messages: u64,
@@ -134,8 +136,9 @@ impl World {
         let honest = (0..plan.replicas).map(ReplicaId).filter(|id| !unreliable.contains(id));
         let mut world = World {
             verifier: Verifier::new(Arc::clone(&genesis), plan.signatures),
-            checker: Checker::new(&genesis, honest.collect()),
+            checker: Checker::new(&genesis, honest.collect(), Box::new(plan.signatures)),
             links: Links::new(random.fork(), &plan),
+            conspiracy: Arc::new(Mutex::new(Conspiracy::new(&mut random))),
             nodes: Vec::new(),
             clients: Vec::new(),
             hostile: Vec::new(),
@@ -196,7 +199,12 @@ impl World {
             signer: self.plan.signatures.signer(usize::from(id.0)),
             random: whims,
             earlier: Vec::new(),
+            conspiracy: Arc::clone(&self.conspiracy),
+            now: Instant(0),
+            wakes_at: Instant(0),
         };
+        let signer = self.plan.signatures.signer(usize::from(id.0));
+        liar.conspiracy().join(id, signer);
         Some((liar, (role.play)()))
     }
 
@@ -250,6 +258,7 @@ impl World {
             Happening::Asks { client, to, message } => self.asks(client, to, message),
             Happening::Answers { from, client, message } => self.answers(from, client, *message),
             Happening::Wakes { seat } => self.wakes(seat),
+            Happening::LiarWakes { seat } => self.liar_wakes(seat),
             Happening::ClientWakes { client } => self.client_wakes(client),
             Happening::ClientAsks { client } => self.client_asks(client),
             Happening::HostileActs { hostile } => self.hostile_acts(hostile),

@@ -1,6 +1,7 @@
 //! The network: what is lost, doubled, held up, cut off, and delivered.
 
 use super::{Happening, Seat, World};
+use crate::message::batch::NULL;
 use crate::message::{CheckedPeer, ClientMessage, PeerMessage, Reject, ToClient, Verifier};
 use crate::replica::{Input, Notice, Outgoing, To};
 use crate::sim::model::Signatures;
@@ -149,14 +150,17 @@ impl World {
 
     fn send_to_all(&mut self, from: Seat, recipients: &[ReplicaId], message: PeerMessage) {
         let id = self.nodes[from].id;
-        self.checker.sends(id, &message);
+        if let Some(what) = shown(&message) {
+            self.coverage.count(what);
+        }
+        self.checker.sends(id, &message, || self.nodes[from].disk.surviving());
         if self.nodes[from].lying.is_some() {
             for to in recipients {
                 self.lie(from, *to, message.clone());
             }
             return;
         }
-        self.checker_learns(&message);
+        self.checker.learn(&message);
         let flight = Flight::new(message);
         for to in recipients {
             self.fly(from, *to, &flight);
@@ -164,21 +168,39 @@ impl World {
     }
 
     fn lie(&mut self, from: Seat, to: ReplicaId, message: PeerMessage) {
-        let id = self.nodes[from].id;
         let Some((liar, behaviour)) = &mut self.nodes[from].lying else { return };
+        liar.now = self.now;
         liar.remember(&message);
-        for told in behaviour.tell(liar, to, message) {
-            // What a liar invents may be executed, too.
-            self.checker.sends(id, &told);
-            self.checker_learns(&told);
-            self.fly(from, to, &Flight::new(told));
+        let told = behaviour.tell(liar, to, message);
+        told.into_iter().for_each(|told| self.tell_lie(from, to, told));
+        self.plan_liar(from);
+    }
+
+    fn tell_lie(&mut self, from: Seat, to: ReplicaId, told: PeerMessage) {
+        // What a liar invents may be executed, too.
+        self.checker.learn(&told);
+        self.fly(from, to, &Flight::new(told));
+    }
+
+    /// Plans when a liar lets go of what it holds back.
+    fn plan_liar(&mut self, seat: Seat) {
+        let now = self.now;
+        let Some((liar, behaviour)) = &mut self.nodes[seat].lying else { return };
+        let Some(due) = behaviour.next().map(|due| due.max(Instant(now.0 + 1))) else { return };
+        if due < liar.wakes_at || liar.wakes_at <= now {
+            liar.wakes_at = due;
+            self.plan_at(due, Happening::LiarWakes { seat });
         }
     }
 
-    fn checker_learns(&mut self, message: &PeerMessage) {
-        if let PeerMessage::Decided(certificate, _) = message {
-            self.checker.certificate(certificate.seq(), certificate.commits().len());
-        }
+    /// A liar lets go of what is due.
+    pub(super) fn liar_wakes(&mut self, seat: Seat) {
+        let now = self.now;
+        let Some((liar, behaviour)) = &mut self.nodes[seat].lying else { return };
+        liar.now = now;
+        let due = behaviour.on_time(liar, now);
+        due.into_iter().for_each(|(to, told)| self.tell_lie(seat, to, told));
+        self.plan_liar(seat);
     }
 
     fn fly(&mut self, seat: Seat, to: ReplicaId, flight: &Rc<Flight>) {
@@ -308,5 +330,23 @@ impl World {
                 self.plan_at(at, Happening::Answers { from: id, client, message });
             }
         }
+    }
+}
+
+/// The proof that a message carries, for the count.
+fn shown(message: &PeerMessage) -> Option<&'static str> {
+    match message {
+        PeerMessage::Decided(..) => Some("shown commit certificate"),
+        PeerMessage::Stable(_) => Some("shown checkpoint certificate"),
+        PeerMessage::ViewChange(wish) if !wish.body.prepared.is_empty() => {
+            Some("shown prepared certificates")
+        }
+        PeerMessage::NewView(opening, _) => {
+            let has_null = opening.body.pre_prepares.iter().any(|one| one.body.digest == NULL);
+            has_null.then_some("shown new view with nulls")
+        }
+        PeerMessage::Part(..) => Some("shown part of a state"),
+        PeerMessage::Evidence(_) => Some("shown evidence"),
+        _ => None,
     }
 }

@@ -196,6 +196,9 @@ impl World {
 
     fn carry_out(&mut self, seat: Seat, effects: Effects) {
         let parts = effects.into_parts();
+        if let Some(replica) = &self.nodes[seat].replica {
+            self.checker.acts(self.nodes[seat].id, replica, &parts);
+        }
         for notice in &parts.notices {
             self.note(seat, notice);
         }
@@ -249,7 +252,7 @@ impl World {
     fn look(&mut self, seat: Seat) {
         let node = &mut self.nodes[seat];
         let Some(replica) = &node.replica else { return };
-        self.checker.look(node.id, replica);
+        self.checker.look(node.id, replica, node.clock.read(self.now));
         let due = node.clock.moment_of(replica.next_deadline()).max(Instant(self.now.0 + 1));
         if due < node.wakes_at || node.wakes_at <= self.now {
             node.wakes_at = due;
@@ -281,7 +284,6 @@ impl World {
     pub(super) fn note(&mut self, seat: Seat, notice: &Notice) {
         let node = &self.nodes[seat];
         let (id, is_honest) = (node.id, node.lying.is_none() && self.plan.twins != Some(node.id));
-        self.checker.notice(id, notice);
         let kind = match notice {
             Notice::Rejected(_, reject) => {
                 if is_honest {

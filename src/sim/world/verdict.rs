@@ -46,6 +46,11 @@ impl World {
     }
 
     pub(super) fn finish(mut self, options: &Options) -> Report {
+        for node in &self.nodes {
+            if let Some(replica) = &node.replica {
+                self.checker.look_last(node.id, replica);
+            }
+        }
         if self.checker.violation.is_none() {
             self.compare_states();
         }
