@@ -139,6 +139,15 @@ impl Client {
                 (Some(numbers), start)
             }
         };
+        let start = match start {
+            // The replicas would understand no number after so many of which they saw none.
+            Start::Continue { used, executed }
+                if used.0.saturating_sub(executed.0) >= genesis.parameters.client_window =>
+            {
+                Start::Lost
+            }
+            other => other,
+        };
         let setup = Setup {
             client: access.client,
             signer: Box::new(access.signer),
