@@ -1,5 +1,5 @@
 //! The client as programs use it: connections to all replicas, and a task that owns the
-//! [`Session`](super::Session) and carries out what it wants.
+//! [`Session`] and carries out what it wants.
 //!
 //! A [`Client`] is cheap to clone; any number of requests may be under way on it at once.
 //! Dropping a future stops the waiting and not the request: that may still be executed.
