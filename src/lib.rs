@@ -53,6 +53,7 @@ pub mod crypto;
 pub mod message;
 pub mod net;
 pub mod node;
+pub mod random;
 pub mod replica;
 pub mod service;
 pub mod sim;

@@ -12,8 +12,8 @@ use std::ffi::OsString;
 /// nothing.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  quorate cas --config demo/client-0.toml leader --absent host-1
-  quorate cas --config demo/client-0.toml leader --expect host-1 host-2
+  quorate cas --config demo/config/client-0.toml leader --absent host-1
+  quorate cas --config demo/config/client-0.toml leader --expect host-1 host-2
 
 Exit codes: 0 done, 1 something else is there, or refused, 2 usage, 3 no quorum or unknown
 outcome (what was sent may still be executed), 6 not authorised, 7 local configuration or

@@ -10,8 +10,8 @@ use std::path::PathBuf;
 /// Loads each file with all that it names, private keys included, and starts nothing.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  quorate config check demo/cluster.toml
-  quorate config check demo/*.toml
+  quorate config check demo/config/cluster.toml
+  quorate config check demo/config/*.toml
 
 Exit codes: 0 all are good, 2 usage, 7 something is wrong")]
 pub struct Check {

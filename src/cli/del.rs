@@ -9,7 +9,7 @@ use std::ffi::OsString;
 /// Removes a key and what is under it. That there was nothing is no failure.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  quorate del --config demo/client-0.toml greeting
+  quorate del --config demo/config/client-0.toml greeting
 
 Exit codes: 0 done, 1 refused, 2 usage, 3 no quorum or unknown outcome (what was sent may
 still be executed), 6 not authorised, 7 local configuration or keys")]

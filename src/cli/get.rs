@@ -11,9 +11,9 @@ use std::ffi::OsString;
 /// Reads the value under a key, and writes its bytes as they are.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  quorate get --config demo/client-0.toml greeting
-  quorate get --config demo/client-0.toml greeting --read proved -o json
-  quorate get --config demo/client-0.toml picture > picture.png
+  quorate get --config demo/config/client-0.toml greeting
+  quorate get --config demo/config/client-0.toml greeting --read proved -o json
+  quorate get --config demo/config/client-0.toml picture > picture.png
 
 Exit codes: 0 done, 1 nothing is under the key, 2 usage, 3 no quorum, 6 not authorised,
 7 local configuration or keys")]

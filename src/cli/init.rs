@@ -70,7 +70,7 @@ impl Init {
         );
         println!("\nNext:");
         let dir = layout.directory.display();
-        println!("  quorate config check {dir}/*.toml");
+        println!("  quorate config check {dir}/config/*.toml");
         for replica in &layout.replicas {
             println!("  quorate node --config {}", replica.display());
         }

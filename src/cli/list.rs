@@ -17,8 +17,8 @@ const MOST_SHOWN: usize = 60;
 /// read piece by piece: each piece is as of one moment, and the whole is not.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  quorate list --config demo/client-0.toml
-  quorate list --config demo/client-0.toml users/ --limit 20 -o json
+  quorate list --config demo/config/client-0.toml
+  quorate list --config demo/config/client-0.toml users/ --limit 20 -o json
 
 Exit codes: 0 done, 2 usage, 3 no quorum, 6 not authorised, 7 local configuration or keys")]
 pub struct List {

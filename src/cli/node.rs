@@ -14,8 +14,8 @@ use tracing_subscriber::EnvFilter;
 /// only for a reason that an operator must see to.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  quorate node --config demo/replica-0.toml
-  quorate node --config demo/replica-0.toml --recover
+  quorate node --config demo/config/replica-0.toml
+  quorate node --config demo/config/replica-0.toml --recover
 
 Exit codes: 0 told to stop, 2 usage, 4 the disk was lost or has gone back in time (start it
 with --recover), 7 local configuration, keys or disk")]

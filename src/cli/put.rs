@@ -10,8 +10,8 @@ use std::ffi::OsString;
 /// disks of a quorum of replicas.
 #[derive(Args)]
 #[command(after_help = "Examples:
-  quorate put --config demo/client-0.toml greeting hello
-  quorate put --config demo/client-0.toml picture - < picture.png
+  quorate put --config demo/config/client-0.toml greeting hello
+  quorate put --config demo/config/client-0.toml picture - < picture.png
 
 Exit codes: 0 done, 1 refused, 2 usage, 3 no quorum or unknown outcome (what was sent may
 still be executed), 6 not authorised, 7 local configuration or keys")]

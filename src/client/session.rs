@@ -8,8 +8,7 @@ use super::requests::{Author, Numbers, Requests, Rules};
 use super::resume::{Learned, Resume};
 use super::views::Views;
 use crate::crypto::{Scheme, Signer};
-use crate::message::genesis::BadGenesis;
-use crate::message::{ClientMessage, Genesis, Receipt, Reject, Signed, ToClient, Verifier};
+use crate::message::{CheckedGenesis, ClientMessage, Receipt, Reject, Signed, ToClient, Verifier};
 use crate::service::Service;
 use crate::types::{ClientId, Committee, Instant, Nonce, ReplicaId, RequestNumber, Span};
 use crate::wire::Blob;
@@ -74,7 +73,7 @@ pub struct Setup<S> {
     /// The client's key.
     pub signer: Box<dyn Signer>,
     /// The cluster.
-    pub genesis: Arc<Genesis>,
+    pub genesis: Arc<CheckedGenesis>,
     /// The service that the cluster replicates, to compute what proofs prove.
     pub service: Arc<dyn Service>,
     /// The rule by which certificates in proofs are judged.
@@ -134,9 +133,9 @@ impl<S: Scheme> Session<S> {
         settings: Settings,
         start: Start,
         nonce: Nonce,
-    ) -> Result<Session<S>, BadGenesis> {
+    ) -> Session<S> {
         let Setup { client, signer, genesis, service, scheme } = setup;
-        let committee = genesis.check()?;
+        let committee = genesis.committee();
         let author = Author { client, cluster: genesis.cluster(), signer };
         let parameters = genesis.parameters;
         let rules = Rules { quorum: committee.quorum(), parameters, settings };
@@ -147,7 +146,7 @@ impl<S: Scheme> Session<S> {
             result_bytes: parameters.result_bytes,
             settings,
             service,
-            verifier: Verifier::new(genesis, scheme)?,
+            verifier: Verifier::new(genesis, scheme),
             nonce,
             views: Views::default(),
             requests: Requests::new(author, rules),
@@ -163,7 +162,7 @@ impl<S: Scheme> Session<S> {
             }
             Start::Lost => session.ask_for_numbers(now),
         }
-        Ok(session)
+        session
     }
 
     /// Whether operations can be submitted: not before lost numbers are learned.
@@ -172,8 +171,12 @@ impl<S: Scheme> Session<S> {
     }
 
     /// Where a later session of this client may [`Start::Continue`]. Whoever relies on
-    /// it has it on disk before what was submitted is sent.
+    /// it has it on disk before what was submitted is sent. A session that has not
+    /// learned its numbers yet has none to go on from.
     pub fn to_continue(&self) -> Start {
+        if !self.is_ready() {
+            return Start::Lost;
+        }
         let Numbers { used, executed } = self.requests.numbers();
         Start::Continue { used, executed }
     }

@@ -76,12 +76,12 @@ impl Story {
         let setup = Setup {
             client: ME,
             signer: Box::new(client_key()),
-            genesis: Arc::new(genesis(replicas)),
+            genesis: genesis(replicas).checked().expect("a good genesis"),
             service: Arc::new(KeyValue),
             scheme: Ed25519,
         };
         let now = Instant(1_000);
-        let session = Session::new(now, setup, SETTINGS, start, NONCE).expect("a good genesis");
+        let session = Session::new(now, setup, SETTINGS, start, NONCE);
         Story { session, now }
     }
 

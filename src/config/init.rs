@@ -37,6 +37,12 @@ pub enum Ports {
     Given(Vec<(u16, u16)>),
 }
 
+/// The folder of the files that say who takes part and how.
+const CONFIG: &str = "config";
+
+/// The folder of the private keys, beside it.
+const KEYS: &str = "keys";
+
 /// Operators' ports are so far above the others.
 const ADMIN_ABOVE: u16 = MOST_REPLICAS;
 
@@ -117,8 +123,8 @@ impl Made {
 
     fn paths(&self, directory: &Path) -> [PathBuf; 3] {
         let Made { stem, .. } = self;
-        let keys = directory.join("keys");
-        let config = directory.join(format!("{stem}.toml"));
+        let keys = directory.join(KEYS);
+        let config = directory.join(CONFIG).join(format!("{stem}.toml"));
         [config, keys.join(format!("{stem}.key")), keys.join(format!("{stem}-tls.key"))]
     }
 
@@ -141,7 +147,7 @@ pub fn init(options: &InitOptions) -> Result<Layout, InitError> {
     let clients = (0..options.clients).map(|id| Made::new(format!("client-{id}")));
     let clients: Vec<Made> = clients.collect::<Result<_, _>>()?;
 
-    let cluster = options.directory.join("cluster.toml");
+    let cluster = options.directory.join(CONFIG).join("cluster.toml");
     let text = template::cluster(&options.listing(&replicas, &clients, &ports));
     let parsed = ClusterFile::parse(&cluster, &text)?;
 
@@ -150,8 +156,10 @@ pub fn init(options: &InitOptions) -> Result<Layout, InitError> {
     if let Some(there) = [cluster.clone()].into_iter().chain(all).find(|path| path.exists()) {
         return Err(InitError::Exists(there));
     }
-    let folder = directory.join("keys");
-    keys::make_folder(&folder).map_err(|error| InitError::Write { path: folder, error })?;
+    let failed = |path: PathBuf| |error| InitError::Write { path, error };
+    let (configs, folder) = (directory.join(CONFIG), directory.join(KEYS));
+    fs::create_dir_all(&configs).map_err(failed(configs))?;
+    keys::make_folder(&folder).map_err(failed(folder))?;
     write_new(&cluster, &text)?;
     let mut layout = Layout {
         directory: directory.clone(),

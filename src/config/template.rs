@@ -109,13 +109,13 @@ id = {id}
 
 # Its private keys. Nobody else may be able to read them; where the place is safe by other
 # means, insecure_key_permissions = true lets others' permissions be.
-key = \"keys/replica-{id}.key\"
-tls_key = \"keys/replica-{id}-tls.key\"
+key = \"../keys/replica-{id}.key\"
+tls_key = \"../keys/replica-{id}-tls.key\"
 # insecure_key_permissions = false
 
 # Its log and state. Never give two replicas one folder, and never put an old copy back:
 # start with 'quorate node --recover' instead.
-data = \"data/replica-{id}\"
+data = \"../data/replica-{id}\"
 
 # Where it listens, if not at its address in the cluster's file.
 # listen = \"0.0.0.0:7100\"
@@ -205,13 +205,13 @@ id = {id}
 
 # Its private keys. Nobody else may be able to read them; where the place is safe by other
 # means, insecure_key_permissions = true lets others' permissions be.
-key = \"keys/client-{id}.key\"
-tls_key = \"keys/client-{id}-tls.key\"
+key = \"../keys/client-{id}.key\"
+tls_key = \"../keys/client-{id}-tls.key\"
 # insecure_key_permissions = false
 
 # Where it remembers which request numbers it has used. If it is lost, the replicas are
 # asked. Two processes at once need two clients.
-session = \"client-{id}.session\"
+session = \"../client-{id}.session\"
 
 [settings]
 # How long the primary alone has for a request before all replicas are asked, and the

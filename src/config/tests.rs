@@ -226,6 +226,8 @@ fn the_examples_serve_with_keys_of_ones_own() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut text = fs::read_to_string(examples.join("cluster.toml")).expect("an example");
     let cluster = ClusterFile::load(&examples.join("cluster.toml")).expect("a good example");
+    let config = folder.path().join("config");
+    fs::create_dir(&config).expect("a folder");
     keys::make_folder(&folder.path().join("keys")).expect("a folder");
     let replicas = cluster.replicas.iter().map(|one| (one.key, one.tls_key));
     let clients = cluster.clients.iter().map(|one| (one.key, one.tls_key));
@@ -238,13 +240,13 @@ fn the_examples_serve_with_keys_of_ones_own() {
             text = text.replace(&listed.to_string(), &own.public().to_string());
         }
     }
-    fs::write(folder.path().join("cluster.toml"), text).expect("a new file");
+    fs::write(config.join("cluster.toml"), text).expect("a new file");
     for name in ["replica-0.toml", "client-0.toml"] {
-        fs::copy(examples.join(name), folder.path().join(name)).expect("a new file");
+        fs::copy(examples.join(name), config.join(name)).expect("a new file");
     }
-    let replica = ReplicaConfig::load(&folder.path().join("replica-0.toml")).expect("it fits");
+    let replica = ReplicaConfig::load(&config.join("replica-0.toml")).expect("it fits");
     replica.keys().expect("they fit");
-    let client = ClientConfig::load(&folder.path().join("client-0.toml")).expect("it fits");
+    let client = ClientConfig::load(&config.join("client-0.toml")).expect("it fits");
     client.keys().expect("they fit");
 }
 

@@ -26,7 +26,7 @@ pub use certificate::{
     CheckpointCertificate, CommitCertificate, Endorsement, PreparedCertificate, ReceiptCertificate,
 };
 pub use evidence::Evidence;
-pub use genesis::{Genesis, Parameters};
+pub use genesis::{CheckedGenesis, Genesis, Parameters};
 pub use reject::Reject;
 pub use travel::{
     CheckedClient, CheckedPeer, CheckedStart, ClientMessage, Fetch, Genuine, Held, PeerMessage,

@@ -15,7 +15,7 @@ use super::certificate::{
     CheckpointCertificate, CommitCertificate, Endorsement, PreparedCertificate, ReceiptCertificate,
 };
 use super::evidence::Evidence;
-use super::genesis::{BadGenesis, Genesis};
+use super::genesis::{CheckedGenesis, Genesis};
 use super::new_view;
 use super::reject::Reject;
 use super::travel::{
@@ -35,9 +35,7 @@ const MOST_HELD: usize = 6;
 /// Checks messages against the genesis, by one rule for signatures.
 #[derive(Clone)]
 pub struct Verifier<S> {
-    genesis: Arc<Genesis>,
-    committee: Committee,
-    cluster: ClusterId,
+    genesis: Arc<CheckedGenesis>,
     scheme: S,
 }
 
@@ -45,10 +43,8 @@ type Verdict = Result<(), Reject>;
 
 impl<S: Scheme> Verifier<S> {
     /// A verifier for this cluster.
-    pub fn new(genesis: Arc<Genesis>, scheme: S) -> Result<Verifier<S>, BadGenesis> {
-        let committee = genesis.check()?;
-        let cluster = genesis.cluster();
-        Ok(Verifier { genesis, committee, cluster, scheme })
+    pub fn new(genesis: Arc<CheckedGenesis>, scheme: S) -> Verifier<S> {
+        Verifier { genesis, scheme }
     }
 
     /// Decodes and checks what a peer sent.
@@ -212,7 +208,7 @@ impl<S: Scheme> Verifier<S> {
     fn status(&self, status: Status) -> Result<Status, Reject> {
         let slots = status.slots.len() as u64;
         if slots > self.genesis.parameters.window
-            || status.view_changes.len() > self.committee.size()
+            || status.view_changes.len() > self.genesis.committee().size()
         {
             return Err(Reject::TooLarge);
         }
@@ -264,7 +260,11 @@ impl<S: Scheme> Verifier<S> {
     }
 
     fn context(&self) -> Context<'_> {
-        Context { genesis: &self.genesis, committee: self.committee, cluster: self.cluster }
+        Context {
+            genesis: &self.genesis,
+            committee: self.genesis.committee(),
+            cluster: self.genesis.cluster(),
+        }
     }
 
     fn judge(&self, checks: Checks<'_>) -> Verdict {

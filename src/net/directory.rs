@@ -1,13 +1,14 @@
 //! Who is listed in a cluster: keys by number, and where the replicas are.
 
 use crate::crypto::{BadKey, ClusterId, PublicKey};
-use crate::message::genesis::{BadGenesis, Genesis};
+use crate::message::genesis::{BadGenesis, CheckedGenesis, Genesis};
 use crate::net::hello::Pieces;
 use crate::types::{ClientId, ReplicaId};
 use crate::wire;
 use bincode::{Decode, Encode};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 /// One of the two kinds that may connect, with its number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Encode, Decode)]
@@ -59,7 +60,7 @@ pub enum BadDirectory {
 /// Everybody who may connect, by key and by number.
 #[derive(Clone, Debug)]
 pub struct Directory {
-    genesis: Genesis,
+    genesis: Arc<CheckedGenesis>,
     cluster: ClusterId,
     pieces: Pieces,
     replicas: Vec<Listed>,
@@ -83,7 +84,7 @@ impl Directory {
         replicas: Vec<Listed>,
         clients: Vec<PublicKey>,
     ) -> Result<Directory, BadDirectory> {
-        genesis.check()?;
+        let genesis = genesis.checked()?;
         let is_whole = replicas.len() == genesis.replicas.len();
         if !is_whole || clients.len() != genesis.clients.len() {
             return Err(BadDirectory::Members);
@@ -132,7 +133,7 @@ impl Directory {
     }
 
     /// Who takes part, and under which rules.
-    pub fn genesis(&self) -> &Genesis {
+    pub fn genesis(&self) -> &Arc<CheckedGenesis> {
         &self.genesis
     }
 

@@ -8,6 +8,7 @@
 //! | `connections` | reading and checking what others send |
 //! | [`posts`] | what waits to be sent |
 //! | [`outlet`] | from what the replica says to what is sent |
+//! | [`lying`] | the same for nodes of the test cluster that lie |
 //! | `watch`, `metrics` | what is seen of it |
 //! | [`status`], `admin` | what operators see |
 //! | `clock` | the time |
@@ -19,6 +20,7 @@ mod admin;
 mod clock;
 mod connections;
 mod inbox;
+pub mod lying;
 mod metrics;
 pub mod outlet;
 mod owner;
@@ -222,11 +224,10 @@ impl Node {
     pub async fn start(setup: Setup, options: Options) -> Result<Handle, NodeError> {
         let Setup { id, listen, admin, .. } = setup;
         let directory = setup.directory;
-        let genesis = Arc::new(directory.genesis().clone());
-        let committee = genesis.check().map_err(StartError::from)?;
+        let genesis = Arc::clone(directory.genesis());
+        let committee = genesis.committee();
         let cluster = directory.cluster();
-        let verifier =
-            Arc::new(Verifier::new(Arc::clone(&genesis), Ed25519).map_err(StartError::from)?);
+        let verifier = Arc::new(Verifier::new(Arc::clone(&genesis), Ed25519));
         let endpoint = Endpoint::new(Arc::clone(&directory), setup.identity, setup.limits)?;
         let refused = |address| move |error| NodeError::Listen { address, error };
         let acceptor = endpoint.listen(listen).await.map_err(refused(listen))?;

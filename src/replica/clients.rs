@@ -68,7 +68,7 @@ impl Replica {
     pub(super) fn take_item(&mut self, item: Item) -> Result<(), Reject> {
         let (highest, executed) = (self.highest_proposed(), self.executed());
         let depth = self.settings.pipeline;
-        let had_room = highest.since(executed) < depth.div_ceil(2);
+        let had_room = self.has_room_to_propose();
         // A proposal far ahead puts the fence no further off than an honest primary's.
         let fence = highest.min(executed.plus(depth.saturating_mul(2))).plus(depth);
         if !self.pool.insert_seen(item, self.now.instant, fence, had_room) {
@@ -164,13 +164,17 @@ impl Replica {
         operation: &Blob,
     ) -> Result<(), Reject> {
         let range = self.executor.state().proof_range(operation);
+        // The content is of keys, values and what proves them. What is larger has to be
+        // asked for in pieces, or read by quorum.
+        let largest = usize::try_from(self.genesis.parameters.result_bytes).unwrap_or(usize::MAX);
+        let most_bytes = largest.saturating_mul(2);
         let certificate = self.checkpoints.certificate.clone();
         let proved = certificate.zip(range).and_then(|(certificate, range)| {
             let tree = self.snapshot(certificate.seq())?;
             let protocol = KeyRange::single(&crate::service::state::system_key(PROTOCOL));
             Some(ToClient::Proved {
                 number,
-                proof: tree.prove(&range),
+                proof: tree.prove_within(&range, most_bytes)?,
                 time: tree.prove(&protocol),
                 certificate: certificate.into_inner(),
             })

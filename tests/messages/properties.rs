@@ -464,7 +464,7 @@ impl Scheme for Credulous {
 }
 
 fn credulous() -> Verifier<Credulous> {
-    Verifier::new(Arc::clone(&Cluster::of(4).genesis), Credulous).expect("a good genesis")
+    Verifier::new(Arc::clone(&Cluster::of(4).genesis), Credulous)
 }
 
 proptest! {

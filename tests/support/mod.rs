@@ -5,9 +5,10 @@
 
 use quorate::crypto::{ClusterId, Ed25519, PublicKey, SecretKey};
 use quorate::message::{
-    Author, Batch, Body, Checkpoint, CheckpointCertificate, Commit, CommitCertificate, Endorsement,
-    Genesis, Item, NewView, Parameters, PrePrepare, Prepare, PreparedCertificate, Receipt,
-    ReceiptCertificate, RecoveryRequest, Request, Signed, Verifier, ViewChange, Voter,
+    Author, Batch, Body, CheckedGenesis, Checkpoint, CheckpointCertificate, Commit,
+    CommitCertificate, Endorsement, Genesis, Item, NewView, Parameters, PrePrepare, Prepare,
+    PreparedCertificate, Receipt, ReceiptCertificate, RecoveryRequest, Request, Signed, Verifier,
+    ViewChange, Voter,
 };
 use quorate::types::{
     ClientId, Digest, Incarnation, Nonce, ReplicaId, RequestNumber, Seq, Timestamp, View,
@@ -61,7 +62,7 @@ pub(crate) fn digest(of: &str) -> Digest {
 
 /// A cluster of `n` replicas.
 pub(crate) struct Cluster {
-    pub(crate) genesis: Arc<Genesis>,
+    pub(crate) genesis: Arc<CheckedGenesis>,
     pub(crate) id: ClusterId,
     pub(crate) verifier: Verifier<Ed25519>,
     keys: BTreeMap<Author, SecretKey>,
@@ -81,14 +82,15 @@ impl Cluster {
         let keys: BTreeMap<Author, SecretKey> =
             replicas.chain(clients).map(|author| (author, key_of(author))).collect();
         let public = |author: Author| -> PublicKey { keys[&author].public() };
-        let genesis = Arc::new(Genesis {
+        let genesis = Genesis {
             name: List(b"a cluster for tests".to_vec()),
             replicas: (0..n).map(|id| public(Author::Replica(ReplicaId(id)))).collect(),
             clients: (0..CLIENTS).map(|id| public(Author::Client(ClientId(id)))).collect(),
             parameters,
-        });
+        };
+        let genesis = genesis.checked().expect("a good genesis");
         let id = genesis.cluster();
-        let verifier = Verifier::new(Arc::clone(&genesis), Ed25519).expect("a good genesis");
+        let verifier = Verifier::new(Arc::clone(&genesis), Ed25519);
         Cluster { genesis, id, verifier, keys }
     }
 

@@ -3,7 +3,6 @@
 
 use super::numbers::CountError;
 use crate::client::{SubmitError, Unread};
-use crate::message::genesis::BadGenesis;
 use crate::net::endpoint::BadEndpoint;
 use crate::service::Refusal;
 use crate::service::kv::KvRefusal;
@@ -92,9 +91,6 @@ pub enum Error {
 /// Why a client cannot begin.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectError {
-    /// The cluster's file is no good.
-    #[error(transparent)]
-    Genesis(#[from] BadGenesis),
     /// The TLS key is no good.
     #[error(transparent)]
     Endpoint(#[from] BadEndpoint),

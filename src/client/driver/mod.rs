@@ -1,5 +1,5 @@
 //! The client as programs use it: connections to all replicas, and a task that owns the
-//! [`Session`](super::Session) and carries out what it wants.
+//! [`Session`] and carries out what it wants.
 //!
 //! A [`Client`] is cheap to clone; any number of requests may be under way on it at once.
 //! Dropping a future stops the waiting and not the request: that may still be executed.
@@ -132,8 +132,8 @@ impl Client {
     /// Begins to connect to all replicas, on the current runtime. That none is reached yet
     /// is no error: requests wait for it, until their time runs out.
     pub async fn connect(access: Access) -> Result<Client, ConnectError> {
-        let genesis = Arc::new(access.directory.genesis().clone());
-        let committee = genesis.check()?;
+        let genesis = Arc::clone(access.directory.genesis());
+        let committee = genesis.committee();
         let cluster = access.directory.cluster();
         let endpoint =
             Endpoint::new(Arc::clone(&access.directory), access.identity, access.limits)?;
@@ -147,6 +147,15 @@ impl Client {
                 (Some(numbers), start)
             }
         };
+        let start = match start {
+            // The replicas would understand no number after so many of which they saw none.
+            Start::Continue { used, executed }
+                if used.0.saturating_sub(executed.0) >= genesis.parameters.client_window =>
+            {
+                Start::Lost
+            }
+            other => other,
+        };
         let setup = Setup {
             client: access.client,
             signer: Box::new(access.signer),
@@ -156,7 +165,7 @@ impl Client {
         };
         let nonce =
             Nonce(getrandom::u64().map_err(|error| ConnectError::Randomness(error.to_string()))?);
-        let session = Session::new(Instant(0), setup, access.settings, start, nonce)?;
+        let session = Session::new(Instant(0), setup, access.settings, start, nonce);
 
         let (sender, frames) = mpsc::channel(MOST_FRAMES);
         let mut tasks = JoinSet::new();

@@ -24,7 +24,7 @@ fn signed_by(signer: u16, replicas: u16, body: message::Receipt) -> Signed<messa
 }
 
 fn verifier(replicas: u16) -> Verifier<Ed25519> {
-    Verifier::new(Arc::new(genesis(replicas)), Ed25519).expect("a good genesis")
+    Verifier::new(genesis(replicas).checked().expect("a good genesis"), Ed25519)
 }
 
 impl Story {
@@ -299,10 +299,12 @@ fn a_receipt_that_was_changed_proves_nothing() {
     assert_eq!(not_proven(&other), NotProven::Certificate(Reject::BadCertificate));
 
     let elsewhere = Verifier::new(
-        Arc::new(Genesis { name: List(b"another story".to_vec()), ..genesis(4) }),
+        Genesis { name: List(b"another story".to_vec()), ..genesis(4) }
+            .checked()
+            .expect("a good genesis"),
         Ed25519,
     );
-    let elsewhere = verify(&elsewhere.expect("a good genesis"), &truth);
+    let elsewhere = verify(&elsewhere, &truth);
     assert_eq!(elsewhere, Err(NotProven::Request(Reject::BadSignature)));
 }
 
@@ -329,7 +331,7 @@ fn a_receipt_of_another_client_proves_nothing() {
         result: "fine".into(),
         certificate: certificate(said(0, 1, 9, "a", "fine"), members.to_vec()),
     };
-    let verifier = Verifier::new(Arc::new(both), Ed25519).expect("a good genesis");
+    let verifier = Verifier::new(both.checked().expect("a good genesis"), Ed25519);
     let expected = NotProven::OtherClient { asked: ClientId(1), said: ME };
     assert_eq!(verify(&verifier, &receipt), Err(expected));
 }

@@ -103,7 +103,12 @@ async fn who_is_not_listed_is_told_that_by_the_other_side() {
     let genesis = plan.directory().genesis().clone();
     let clients = (0..2).map(|id| secret(client(id)).public()).collect();
     let listed = [stranger].into_iter().chain(others).collect();
-    let directory = crate::net::Directory::new("test", genesis, listed, clients);
+    let directory = crate::net::Directory::new(
+        "test",
+        crate::message::Genesis::clone(&genesis),
+        listed,
+        clients,
+    );
     let identity = Identity::new(replica(1), own);
     let directory = directory.expect("a good directory");
     let endpoint = crate::net::Endpoint::new(directory, identity, plan.limits);
