@@ -174,3 +174,21 @@ pub struct Role {
     /// Makes one.
     pub play: fn() -> Box<dyn Behaviour>,
 }
+
+/// There is no such behaviour.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("there is no behaviour {name:?}: choose one of {}", names().join(", "))]
+pub struct UnknownBehaviour {
+    /// What was asked for.
+    pub name: String,
+}
+
+/// The behaviour of this name.
+pub fn role(name: &str) -> Result<Role, UnknownBehaviour> {
+    let found = cast().into_iter().find(|role| role.name == name);
+    found.ok_or_else(|| UnknownBehaviour { name: name.to_owned() })
+}
+
+fn names() -> Vec<&'static str> {
+    cast().iter().map(|role| role.name).collect()
+}

@@ -1,11 +1,11 @@
 //! `quorate byzantine-node`: runs one replica that lies.
 
 use super::access::print;
-use super::{Exit, Failure, node};
-use crate::byzantine::cast;
-use crate::cluster::{Lying, liar};
-use crate::config::ReplicaConfig;
-use crate::node::Outlet;
+use super::serve::Serving;
+use super::{Exit, Failure};
+use crate::byzantine::{cast, role};
+use crate::node::Options;
+use crate::node::lying::Lying;
 use clap::Args;
 use comfy_table::{Table, presets::NOTHING};
 
@@ -15,7 +15,7 @@ use comfy_table::{Table, presets::NOTHING};
 #[derive(Args)]
 #[command(after_help = "Examples:
   quorate byzantine-node --list
-  quorate byzantine-node --config demo/replica-2.toml --behaviour equivocating
+  quorate byzantine-node --config demo/config/replica-2.toml --behaviour equivocating
 
 Exit codes: 0 told to stop, 2 usage, 4 the disk was lost or has gone back in time, 7 local
 configuration, keys or disk")]
@@ -27,7 +27,7 @@ pub struct Lie {
     #[arg(long, exclusive = true)]
     list: bool,
     #[command(flatten)]
-    node: Option<node::Run>,
+    serving: Option<Serving>,
 }
 
 impl Lie {
@@ -37,31 +37,22 @@ impl Lie {
             return print(format!("{}\n", all()).as_bytes());
         }
         let name = self.behaviour.as_deref().unwrap_or_default();
-        let role = liar::role(name).map_err(|error| Failure::new(Exit::Usage, error))?;
-        let Some(node) = &self.node else {
+        let role = role(name).map_err(|error| Failure::new(Exit::Usage, error))?;
+        let Some(serving) = &self.serving else {
             return Err(Failure::new(Exit::Usage, "which replica lies? Name its --config"));
         };
-        node.run_with(|config| {
-            let outlet = outlet(&role, config)?;
-            eprintln!("*** REPLICA {} LIES: {} ({}) ***", config.id, role.name, role.about);
-            tracing::warn!(
-                replica = config.id.0,
-                behaviour = role.name,
-                "this replica is malicious on purpose: it is for tests only"
-            );
-            Ok(outlet)
-        })
+        let config = serving.config()?;
+        let keys = config.keys().map_err(Failure::local)?;
+        let outlet = Lying::new(
+            &role,
+            config.id,
+            &config.directory,
+            Box::new(keys.signer),
+            Default::default(),
+        );
+        eprintln!("*** REPLICA {} LIES: {} ({}) ***", config.id, role.name, role.about);
+        serving.run(Options { outlet: Box::new(outlet), ..Options::default() })
     }
-}
-
-fn outlet(
-    role: &crate::byzantine::Role,
-    config: &ReplicaConfig,
-) -> Result<Box<dyn Outlet>, Failure> {
-    let keys = config.keys().map_err(Failure::local)?;
-    let committee = config.directory.genesis().check().map_err(Failure::local)?;
-    let signer = Box::new(keys.signer);
-    Ok(Box::new(Lying::new(role, config.id, &config.directory, committee, signer)))
 }
 
 /// Everybody in the cast, as a table.

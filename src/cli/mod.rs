@@ -13,6 +13,7 @@ pub mod init;
 pub mod list;
 pub mod node;
 pub mod put;
+mod serve;
 pub mod simulate;
 
 use clap::{Parser, Subcommand};

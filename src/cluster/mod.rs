@@ -4,12 +4,10 @@
 //! | --- | --- |
 //! | [`Processes`] | each in a process of its own, from files, to be killed |
 //!
-//! Replicas of these clusters may [lie](Lying). Nothing here is needed to run a real one.
+//! Replicas of these clusters may [lie](crate::node::lying). Nothing here is needed to run a real one.
 
 pub mod admin;
-pub mod liar;
 pub mod ports;
 pub mod processes;
 
-pub use liar::{Lying, UnknownBehaviour};
 pub use processes::{ProcessError, Processes};

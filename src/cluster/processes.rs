@@ -6,6 +6,7 @@
 //! even for a parent that was killed.
 
 use super::admin;
+use crate::config::init::CONFIG;
 use crate::config::{ConfigError, Layout, ReplicaConfig};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::BTreeMap;
@@ -267,13 +268,14 @@ impl Drop for Processes {
 
 /// The files of a cluster that was made before, in this folder.
 pub fn existing(directory: &Path) -> Result<Option<Layout>, ConfigError> {
-    let cluster = directory.join("cluster.toml");
+    let folder = directory.join(CONFIG);
+    let cluster = folder.join("cluster.toml");
     if !cluster.exists() {
         return Ok(None);
     }
     let file = crate::config::ClusterFile::load(&cluster)?;
     let named = |stem: &str, count: usize| -> Vec<PathBuf> {
-        (0..count).map(|id| directory.join(format!("{stem}-{id}.toml"))).collect()
+        (0..count).map(|id| folder.join(format!("{stem}-{id}.toml"))).collect()
     };
     Ok(Some(Layout {
         directory: directory.to_path_buf(),

@@ -38,7 +38,7 @@ pub enum Ports {
 }
 
 /// The folder of the files that say who takes part and how.
-const CONFIG: &str = "config";
+pub(crate) const CONFIG: &str = "config";
 
 /// The folder of the private keys, beside it.
 const KEYS: &str = "keys";

@@ -268,6 +268,7 @@ impl Node {
             status: watched::Sender::new(Arc::new(status)),
             evidence: Mutex::new(Arc::new(exhibits)),
         });
+        let malicious = options.outlet.confession().map(|confession| confession.behaviour);
         let owner = Owner {
             replica,
             committee,
@@ -313,6 +314,13 @@ impl Node {
         };
         tasks.spawn(admin::serve(listener, pages));
         tracing::info!(replica = id.0, %address, %admin, "started");
+        if let Some(behaviour) = malicious {
+            tracing::warn!(
+                replica = id.0,
+                behaviour,
+                "THIS REPLICA LIES ON PURPOSE: for tests only"
+            );
+        }
         Ok(Handle { id, address, admin, shared, inbox, ended, tasks })
     }
 }

@@ -1,12 +1,10 @@
 //! Replicas that stop, come back, and lose their disks.
 
 use crate::support::{Cluster, brisk, within};
-use quorate::byzantine::{Liar, cast};
+use quorate::byzantine::role;
 use quorate::message::Parameters;
 use quorate::node::lying::Lying;
 use quorate::node::{NodeError, Options};
-use quorate::sim::random::Random;
-use quorate::types::Committee;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn four_replicas_serve_a_client() {
@@ -108,16 +106,10 @@ async fn a_wiped_replica_stops_until_it_recovers_in_a_new_life() {
 async fn a_primary_that_lies_is_replaced_and_the_client_is_served() {
     let mut cluster = Cluster::files(brisk());
     let setup = cluster.setup(0);
-    let liar = Liar {
-        id: setup.id,
-        committee: Committee::new(4).expect("four will do"),
-        cluster: setup.directory.cluster(),
-        signer: Box::new(cluster.config(0).keys().expect("the keys are good").signer),
-        random: Random::new(1),
-        earlier: Vec::new(),
-    };
-    let role = cast().into_iter().find(|role| role.name == "equivocating").expect("it is listed");
-    let outlet = Box::new(Lying::new(liar, (role.play)()));
+    let signer = Box::new(cluster.config(0).keys().expect("the keys are good").signer);
+    let role = role("equivocating").expect("it is listed");
+    let lying = Lying::new(&role, setup.id, &setup.directory, signer, Default::default());
+    let outlet = Box::new(lying);
     cluster.try_up(0, Options { outlet, ..Options::default() }).await.expect("it starts");
     for id in 1..4 {
         cluster.up(id).await;

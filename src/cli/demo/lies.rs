@@ -4,7 +4,8 @@ use super::super::evidence;
 use super::super::{Exit, Failure};
 use super::PATIENCE;
 use super::story::{Story, ms, status, timed};
-use crate::cluster::{Processes, admin, liar};
+use crate::byzantine;
+use crate::cluster::{Processes, admin};
 use crate::types::ReplicaId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ impl Story {
         id: u16,
         behaviour: &str,
     ) -> Result<(), Failure> {
-        let role = liar::role(behaviour).map_err(|error| Failure::new(Exit::Usage, error))?;
+        let role = byzantine::role(behaviour).map_err(|error| Failure::new(Exit::Usage, error))?;
         self.step(&format!("Replica {id} is malicious: {behaviour}, which {}", role.about));
         let lies_when_new = role.about.starts_with("as new primary");
         if role.about.starts_with("as primary") || lies_when_new {
@@ -82,6 +83,8 @@ impl Story {
     }
 
     async fn says_what_each_answered(&mut self, id: u16) -> Result<(), Failure> {
+        // What is still on its way from the writes before is not taken for an answer.
+        self.heard().await;
         self.forget();
         let (written, _) = timed(self.client.put(b"colour", b"green")).await?;
         let to_put = self.heard().await;

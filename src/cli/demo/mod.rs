@@ -5,7 +5,8 @@ mod lies;
 mod story;
 
 use super::{Exit, Failure};
-use crate::cluster::{self, ProcessError, Processes, liar, processes};
+use crate::byzantine;
+use crate::cluster::{self, ProcessError, Processes, processes};
 use crate::config::{self, InitOptions, Layout, Ports};
 use crate::message::genesis::Parameters;
 use crate::types::Committee;
@@ -54,7 +55,7 @@ pub struct Demo {
 fn id_and_behaviour(text: &str) -> Result<(u16, String), String> {
     let (id, name) = text.split_once('=').ok_or("write it as 2=equivocating")?;
     let id = id.parse().map_err(|_| format!("{id:?} is no replica's number"))?;
-    liar::role(name).map_err(|error| error.to_string())?;
+    byzantine::role(name).map_err(|error| error.to_string())?;
     Ok((id, name.to_owned()))
 }
 

@@ -5,11 +5,12 @@ use super::super::{Exit, Failure};
 use super::{PATIENCE, failure as process_failure};
 use crate::client::receipt::{self, Receipt};
 use crate::client::{Access, Client, Error, Freshness, HowRead, KeyValueClient, ReadHow, Swapped};
-use crate::cluster::{Processes, admin, liar};
+use crate::cluster::{Processes, admin};
 use crate::config::ClientConfig;
 use crate::crypto::Ed25519;
 use crate::message::{ToClient, Verifier};
 use crate::node::Status;
+use crate::node::lying;
 use crate::service::kv::KvOperation;
 use crate::types::{Committee, ReplicaId, Span};
 use std::collections::BTreeMap;
@@ -50,8 +51,7 @@ impl Story {
         }
         let path = cluster.layout().clients.first().cloned().unwrap_or_default();
         let config = ClientConfig::load(&path).map_err(Failure::local)?;
-        let genesis = Arc::new(config.directory.genesis().clone());
-        let verifier = Verifier::new(genesis, Ed25519).map_err(Failure::local)?;
+        let verifier = Verifier::new(Arc::clone(config.directory.genesis()), Ed25519);
         let mut access = Access::load(&config).map_err(Failure::local)?;
         access.settings.retry = access.settings.retry.min(RETRY);
         access.settings.timeout = Span::seconds(PATIENCE.as_secs());
@@ -59,7 +59,7 @@ impl Story {
         let hears = Arc::clone(&heard);
         access.onlooker = Some(Arc::new(move |from, message: &ToClient| {
             if !matches!(message, ToClient::Session { .. }) {
-                let words = liar::answer_in_words(message);
+                let words = lying::answer_in_words(message);
                 hears.lock().unwrap_or_else(PoisonError::into_inner).insert(from, words);
             }
         }));
