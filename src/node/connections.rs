@@ -6,7 +6,9 @@
 //! What is rejected is counted; whoever sends bytes that are no message at all is
 //! disconnected. The newest connection of a party takes the place of the one before (X5).
 
+use super::Shared;
 use super::inbox::{Closed, Inbox, Source};
+use super::inquiry::Inquiry;
 use super::metrics::{From, Metrics};
 use super::owner::Arrival;
 use super::posts::Posts;
@@ -30,6 +32,7 @@ pub(super) struct Hall {
     pub(super) inbox: Arc<Inbox<Arrival>>,
     pub(super) posts: Arc<Posts>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// Why a connection ended.
@@ -43,6 +46,8 @@ enum Ended {
     Malformed,
     #[error("writing failed: {0}")]
     Write(#[from] std::io::Error),
+    #[error("a newer connection took its place")]
+    Replaced,
     #[error("this node stops")]
     Stopping,
 }
@@ -54,6 +59,7 @@ impl Ended {
             Ended::Frame(_) => "frame",
             Ended::Malformed => "malformed",
             Ended::Write(_) => "write",
+            Ended::Replaced => "replaced",
             Ended::Stopping => "stopping",
         }
     }
@@ -68,13 +74,16 @@ impl std::convert::From<Closed> for Ended {
 /// Takes connections in, for as long as the node runs.
 pub(super) async fn welcome(mut acceptor: Acceptor, hall: Hall) {
     let mut serving = JoinSet::new();
-    let mut current: BTreeMap<Party, AbortHandle> = BTreeMap::new();
+    let mut current: BTreeMap<ReplicaId, AbortHandle> = BTreeMap::new();
     loop {
         tokio::select! {
             connection = acceptor.accept() => {
                 let party = connection.party;
                 let task = serving.spawn(serve(connection, hall.clone()));
-                if let Some(before) = current.insert(party, task) {
+                // A client takes its place with its first word.
+                if let Party::Replica(id) = party
+                    && let Some(before) = current.insert(id, task)
+                {
                     before.abort();
                 }
             }
@@ -144,16 +153,41 @@ impl Hall {
         reader: &mut FrameReader,
         writer: FrameWriter,
     ) -> Result<Never, Ended> {
-        let outbox = Answering { id, outbox: self.posts.open(id), posts: &self.posts };
+        let first = next(reader).await?;
+        if let Some(inquiry) = Inquiry::of(&first) {
+            return self.tell(inquiry, reader, writer).await;
+        }
+        let (outbox, taken) = self.posts.open(id);
+        let outbox = Answering { id, outbox, posts: &self.posts };
         tokio::select! {
-            ended = self.read_client(id, reader) => ended,
+            ended = self.read_client(id, first, reader) => ended,
             ended = write(&outbox.outbox, writer) => ended,
+            _ = taken => Err(Ended::Replaced),
         }
     }
 
-    async fn read_client(&self, id: ClientId, reader: &mut FrameReader) -> Result<Never, Ended> {
+    /// Answers inquiries, one after the other.
+    async fn tell(
+        &self,
+        first: Inquiry,
+        reader: &mut FrameReader,
+        mut writer: FrameWriter,
+    ) -> Result<Never, Ended> {
+        let mut inquiry = first;
         loop {
-            let frame = next(reader).await?;
+            writer.write(&[inquiry.answer(&self.shared)]).await?;
+            inquiry = Inquiry::of(&next(reader).await?).ok_or(Ended::Malformed)?;
+        }
+    }
+
+    async fn read_client(
+        &self,
+        id: ClientId,
+        first: Bytes,
+        reader: &mut FrameReader,
+    ) -> Result<Never, Ended> {
+        let mut frame = first;
+        loop {
             let bytes = frame.len();
             let checked = self.check(frame, |verifier, frame| verifier.client_bytes(frame)).await;
             match checked {
@@ -164,6 +198,7 @@ impl Hall {
                 Err(Reject::Malformed) => return Err(Ended::Malformed),
                 Err(reject) => self.metrics.reject(From::Clients, reject),
             }
+            frame = next(reader).await?;
         }
     }
 

@@ -11,6 +11,7 @@
 //! | [`lying`] | the same for nodes of the test cluster that lie |
 //! | `watch`, `metrics` | what is seen of it |
 //! | [`status`], `admin` | what operators see |
+//! | [`inquiry`] | what clients may ask of it |
 //! | `clock` | the time |
 //!
 //! Nothing here decides anything of the protocol, and nothing is global: several nodes can
@@ -20,6 +21,7 @@ mod admin;
 mod clock;
 mod connections;
 mod inbox;
+pub mod inquiry;
 pub mod lying;
 mod metrics;
 pub mod outlet;
@@ -301,6 +303,7 @@ impl Node {
             inbox: Arc::clone(&inbox),
             posts: Arc::clone(&posts),
             metrics: Arc::clone(&metrics),
+            shared: Arc::clone(&shared),
         };
         tasks.spawn(connections::welcome(acceptor, hall));
         let depth = Arc::clone(&inbox);

@@ -6,11 +6,19 @@ use crate::types::{ClientId, ReplicaId};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
 
 /// See the module's head.
 pub struct Posts {
     links: BTreeMap<ReplicaId, Arc<Link>>,
-    clients: Mutex<BTreeMap<ClientId, Arc<Outbox>>>,
+    clients: Mutex<BTreeMap<ClientId, Desk>>,
+}
+
+/// Where answers to one client wait.
+struct Desk {
+    outbox: Arc<Outbox>,
+    /// Dropped when another connection takes this one's place.
+    _place: oneshot::Sender<()>,
 }
 
 impl Posts {
@@ -34,7 +42,7 @@ impl Posts {
 
     /// Sends a frame to a client, if it is connected.
     pub fn to_client(&self, client: ClientId, frame: Bytes) {
-        let outbox = self.clients().get(&client).cloned();
+        let outbox = self.clients().get(&client).map(|desk| Arc::clone(&desk.outbox));
         if let Some(outbox) = outbox {
             outbox.push(frame);
         }
@@ -54,17 +62,20 @@ impl Posts {
         self.links.values()
     }
 
-    /// A client is connected: what is sent to it from now on goes into a new outbox.
-    pub(super) fn open(&self, client: ClientId) -> Arc<Outbox> {
+    /// A client is connected: what is sent to it from now on goes into a new outbox. The
+    /// connection before is told that its place is taken.
+    pub(super) fn open(&self, client: ClientId) -> (Arc<Outbox>, oneshot::Receiver<()>) {
         let outbox = Arc::new(Outbox::new(Room::CLIENT));
-        self.clients().insert(client, Arc::clone(&outbox));
-        outbox
+        let (place, taken) = oneshot::channel();
+        let desk = Desk { outbox: Arc::clone(&outbox), _place: place };
+        self.clients().insert(client, desk);
+        (outbox, taken)
     }
 
     /// The connection that had this outbox has ended.
     pub(super) fn close(&self, client: ClientId, outbox: &Arc<Outbox>) {
         let mut clients = self.clients();
-        if clients.get(&client).is_some_and(|current| Arc::ptr_eq(current, outbox)) {
+        if clients.get(&client).is_some_and(|current| Arc::ptr_eq(&current.outbox, outbox)) {
             clients.remove(&client);
         }
     }
@@ -73,7 +84,7 @@ impl Posts {
         self.clients().len()
     }
 
-    fn clients(&self) -> MutexGuard<'_, BTreeMap<ClientId, Arc<Outbox>>> {
+    fn clients(&self) -> MutexGuard<'_, BTreeMap<ClientId, Desk>> {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
