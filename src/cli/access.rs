@@ -73,14 +73,7 @@ impl Asking {
         &self,
         ask: impl AsyncFnOnce(&KeyValueClient) -> Result<T, Error>,
     ) -> Result<T, Failure> {
-        let config = ClientConfig::load(&self.config).map_err(Failure::local)?;
-        let mut access = Access::load(&config).map_err(Failure::local)?;
-        access.settings.retry = access.settings.retry.min(RETRY);
-        if let Some(timeout) = self.timeout {
-            let micros = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX);
-            access.settings.timeout = Span(micros.max(1));
-        }
-        access.lock_patience = Duration::from_micros(access.settings.timeout.0);
+        let access = self.access()?;
         on_runtime(async {
             let client = Client::connect(access).await.map_err(failure_to_connect)?;
             let client = KeyValueClient::new(client);
@@ -90,13 +83,32 @@ impl Asking {
         })
     }
 
+    /// What to connect with.
+    pub fn access(&self) -> Result<Access, Failure> {
+        let config = ClientConfig::load(&self.config).map_err(Failure::local)?;
+        let mut access = Access::load(&config).map_err(Failure::local)?;
+        access.settings.retry = access.settings.retry.min(RETRY);
+        if let Some(timeout) = self.timeout {
+            let micros = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX);
+            access.settings.timeout = Span(micros.max(1));
+        }
+        access.lock_patience = Duration::from_micros(access.settings.timeout.0);
+        Ok(access)
+    }
+
+    /// How long to wait, if that was said.
+    pub fn timeout(&self) -> Option<Duration> {
+        self.timeout
+    }
+
     /// How results are written.
     pub fn output(&self) -> Output {
         self.output
     }
 }
 
-fn on_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+/// Runs this to its end.
+pub(super) fn on_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     let runtime = builder.enable_all().build();
     let runtime =

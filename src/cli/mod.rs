@@ -15,6 +15,7 @@ pub mod node;
 pub mod put;
 mod serve;
 pub mod simulate;
+pub mod status;
 
 use clap::{Parser, Subcommand};
 use std::fmt;
@@ -51,6 +52,8 @@ enum Command {
     Cas(cas::Cas),
     /// List keys and values
     List(list::List),
+    /// Say whether the cluster serves, and what it can lose
+    Status(status::Look),
     /// Live through whole clusters' faults and lies, each decided by a seed
     Simulate(simulate::Simulate),
     /// Print the completions for a shell
@@ -121,6 +124,7 @@ pub fn run() -> ExitCode {
         Command::Del(command) => command.run(),
         Command::Cas(command) => command.run(),
         Command::List(command) => command.run(),
+        Command::Status(command) => command.run(),
         Command::Simulate(command) => return command.run(),
         Command::Completions(command) => command.run(),
     };

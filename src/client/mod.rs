@@ -83,7 +83,7 @@ mod tests;
 
 pub use driver::{
     Access, Client, ConnectError, Error, Got, KeyValueClient, List, Missing, Onlooker, Read,
-    ReadHow, Swapped, Written,
+    ReadHow, Survey, Swapped, Told, Written,
 };
 pub use outcome::{
     Answer, Done, Fate, Freshness, HowRead, NoReceipts, Outcome, SubmitError, Ticket, ToReplica,

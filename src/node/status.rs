@@ -210,7 +210,7 @@ impl Status {
 }
 
 /// It takes steps.
-pub(super) const RUNNING: &str = "running";
+pub const RUNNING: &str = "running";
 
 /// It takes none, since there is no room for its log.
 pub(super) const DISK_FULL: &str = "disk full";

@@ -24,11 +24,13 @@
 mod error;
 mod key_value;
 mod numbers;
+mod survey;
 mod task;
 
 pub use error::{ConnectError, Error, Missing};
 pub use key_value::{Got, KeyValueClient, List, Read, ReadHow, Swapped, Written};
 pub use numbers::CountError;
+pub use survey::{Survey, Told};
 
 use super::outcome::{Answer, Done, Freshness, NoReceipts, Outcome, Unread};
 use super::receipt::Receipt;

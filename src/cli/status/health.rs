@@ -1,0 +1,263 @@
+//! What follows from what the replicas say: whether the cluster serves, what it can lose, and
+//! what is to be done. Pure.
+
+use super::super::evidence::unhex;
+use crate::client::Told;
+use crate::crypto::Ed25519;
+use crate::message::{CheckpointCertificate, Verifier};
+use crate::node::Status;
+use crate::types::{Committee, ReplicaId};
+use crate::wire;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Whether the cluster serves clients.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Verdict {
+    /// All replicas take part.
+    Healthy,
+    /// A quorum takes part, and not all.
+    Reduced,
+    /// Enough could take part, and are not in one view.
+    ChangingViews,
+    /// Too few can take part.
+    NoQuorum,
+}
+
+impl Verdict {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Verdict::Healthy => "healthy",
+            Verdict::Reduced => "reduced",
+            Verdict::ChangingViews => "changing views",
+            Verdict::NoQuorum => "no quorum",
+        }
+    }
+
+    pub(super) fn serves(self) -> bool {
+        matches!(self, Verdict::Healthy | Verdict::Reduced)
+    }
+}
+
+/// One replica, as it seems from here.
+pub(super) struct Row {
+    pub(super) id: ReplicaId,
+    /// What it says of itself, or why it says nothing.
+    pub(super) claims: Result<Status, String>,
+    /// The checkpoint that its certificate proves, checked here; why not, if it shows one
+    /// that proves nothing.
+    pub(super) proved: Result<u64, String>,
+    /// Why it does not take part; nothing if it does.
+    pub(super) trouble: Option<String>,
+    /// Why and for what it last asked for another view.
+    pub(super) suspicion: Option<String>,
+    /// How many numbers it is behind the furthest, by their words.
+    pub(super) lag: Option<u64>,
+    /// How long ago anybody heard of it, in milliseconds, by their words.
+    pub(super) seen_ms: Option<u64>,
+}
+
+/// The whole.
+pub(super) struct Health {
+    pub(super) verdict: Verdict,
+    pub(super) committee: Committee,
+    /// How many take part.
+    pub(super) taking_part: usize,
+    pub(super) rows: Vec<Row>,
+    /// What stands still, and until when.
+    pub(super) waits: Vec<String>,
+    /// What to do.
+    pub(super) advice: Vec<String>,
+}
+
+impl Health {
+    /// What follows from these answers. The convicted are those of whom there is evidence.
+    pub(super) fn of(
+        told: Told<Status>,
+        convicted: &BTreeSet<ReplicaId>,
+        verifier: &Verifier<Ed25519>,
+        committee: Committee,
+        addresses: &BTreeMap<ReplicaId, String>,
+    ) -> Health {
+        let furthest = told.values().flatten().map(|status| status.executed).max();
+        let heard = heard_by_others(&told);
+        let row = |(id, claims): (ReplicaId, Result<Status, String>)| Row {
+            id,
+            proved: proved(&claims, verifier),
+            trouble: trouble(id, &claims, convicted.contains(&id)),
+            suspicion: claims.as_ref().ok().and_then(suspicion),
+            lag: claims.as_ref().ok().zip(furthest).map(|(one, most)| most - one.executed),
+            seen_ms: claims.as_ref().map_or(heard.get(&id).copied(), |_| Some(0)),
+            claims,
+        };
+        let rows: Vec<Row> = told.into_iter().map(row).collect();
+        let taking_part = rows.iter().filter(|row| row.trouble.is_none()).count();
+        let verdict = verdict(&rows, taking_part, committee);
+        let advice = rows.iter().filter_map(|row| advice(row, addresses)).collect();
+        let waits = match verdict.serves() {
+            true => Vec::new(),
+            false => rows.iter().filter_map(waiting).collect(),
+        };
+        Health { verdict, committee, taking_part, rows, waits, advice }
+    }
+
+    /// How many more may fail before nothing is served.
+    pub(super) fn can_lose(&self) -> usize {
+        self.taking_part.saturating_sub(self.committee.quorum())
+    }
+
+    /// What an operator asks first.
+    pub(super) fn headline(&self) -> String {
+        let (size, quorum) = (self.committee.size(), self.committee.quorum());
+        let (part, more) = (self.taking_part, self.can_lose());
+        match self.verdict {
+            Verdict::Healthy => {
+                format!("healthy: all {size} replicas take part; can lose {more} more")
+            }
+            Verdict::Reduced => {
+                format!("serving: {part} of {size} replicas take part; can lose {more} more")
+            }
+            Verdict::ChangingViews => format!(
+                "NOT SERVING NOW: {part} of {size} replicas could take part, but fewer than \
+                 {quorum} are in one view; they are changing views"
+            ),
+            Verdict::NoQuorum => {
+                format!("NOT SERVING: {part} of {size} replicas take part, and {quorum} are needed")
+            }
+        }
+    }
+}
+
+fn verdict(rows: &[Row], taking_part: usize, committee: Committee) -> Verdict {
+    if taking_part < committee.quorum() {
+        return Verdict::NoQuorum;
+    }
+    let mut views: BTreeMap<u64, usize> = BTreeMap::new();
+    let sound = rows.iter().filter(|row| row.trouble.is_none());
+    for status in sound.filter_map(|row| row.claims.as_ref().ok()).filter(|one| one.active) {
+        *views.entry(status.view).or_default() += 1;
+    }
+    let together = views.values().copied().max().unwrap_or(0);
+    match together >= committee.quorum() {
+        false => Verdict::ChangingViews,
+        true if taking_part == committee.size() => Verdict::Healthy,
+        true => Verdict::Reduced,
+    }
+}
+
+fn proved(claims: &Result<Status, String>, verifier: &Verifier<Ed25519>) -> Result<u64, String> {
+    let Ok(Status { stable_certificate: Some(hex), .. }) = claims else { return Ok(0) };
+    let bytes = unhex(hex).ok_or("its certificate is not written in hexadecimal digits")?;
+    let certificate: CheckpointCertificate = wire::decode(&bytes, wire::MOST_BYTES)
+        .map_err(|error| format!("its certificate cannot be read: {error}"))?;
+    let certificate = verifier.certificate(certificate);
+    let certificate =
+        certificate.map_err(|reject| format!("its certificate proves nothing: {reject:?}"))?;
+    Ok(certificate.seq().0)
+}
+
+/// Why a replica does not take part.
+fn trouble(id: ReplicaId, claims: &Result<Status, String>, is_convicted: bool) -> Option<String> {
+    let status = match claims {
+        Ok(status) => status,
+        Err(_) => return Some("not reached".to_owned()),
+    };
+    if is_convicted {
+        return Some("caught lying".to_owned());
+    }
+    if let Some(behaviour) = &status.malicious {
+        return Some(format!("lies: {behaviour}"));
+    }
+    if status.id != id.0 {
+        return Some(format!("says it is replica {}", status.id));
+    }
+    if status.running != crate::node::status::RUNNING {
+        return Some(status.running.clone());
+    }
+    if !status.is_voting() {
+        return Some(status.standing.clone());
+    }
+    if status.diverged {
+        return Some("wrong state".to_owned());
+    }
+    None
+}
+
+fn suspicion(status: &Status) -> Option<String> {
+    let one = status.suspicion.as_ref()?;
+    let ago = span(one.ago_ms);
+    Some(format!("view {} {ago} ago: {}", one.view, one.why))
+}
+
+fn heard_by_others(told: &Told<Status>) -> BTreeMap<ReplicaId, u64> {
+    let mut heard: BTreeMap<ReplicaId, u64> = BTreeMap::new();
+    for peer in told.values().flatten().flat_map(|status| &status.peers) {
+        if let Some(seen) = peer.seen_ms {
+            let latest = heard.entry(ReplicaId(peer.id)).or_insert(u64::MAX);
+            *latest = seen.min(*latest);
+        }
+    }
+    heard
+}
+
+/// What a replica waits for, and when it acts by itself.
+fn waiting(row: &Row) -> Option<String> {
+    let status = row.claims.as_ref().ok()?;
+    let what = match (status.is_voting(), status.active) {
+        (false, _) => format!("is {}", status.standing),
+        (true, false) => format!("waits for view {} to open", status.view),
+        (true, true) => {
+            format!("is in view {}, of which replica {} is primary", status.view, status.primary)
+        }
+    };
+    Some(format!(
+        "replica {} {what}; it acts by itself in {}, and its patience with a primary is {} now",
+        row.id,
+        span(status.wakes_in_ms),
+        span(status.patience_ms)
+    ))
+}
+
+/// What to do about a replica that does not take part.
+fn advice(row: &Row, addresses: &BTreeMap<ReplicaId, String>) -> Option<String> {
+    let id = row.id;
+    let trouble = row.trouble.as_ref()?;
+    Some(match &row.claims {
+        Err(why) => {
+            let address = addresses.get(&id).map_or("its host", String::as_str);
+            format!("replica {id}: {why}; start it, or mend the way to {address}")
+        }
+        Ok(status) if status.running != crate::node::status::RUNNING => {
+            format!("replica {id}: {trouble}; make room, and it goes on by itself")
+        }
+        Ok(status) if status.standing == "starting" => format!(
+            "replica {id} asks the others what they know of it before it votes; if that does not \
+             end, bring up those that are missing"
+        ),
+        Ok(status) if status.standing == "recovering" => format!(
+            "replica {id} comes back in a new life; that takes some checkpoints, so let clients write"
+        ),
+        Ok(status) if status.standing == "halted" => format!(
+            "replica {id}: its disk was lost or has gone back in time; start it once with \
+             'quorate node --recover'"
+        ),
+        Ok(status) if status.diverged => {
+            format!(
+                "replica {id} found its state wrong, and fetches it anew: wait, and look at its log"
+            )
+        }
+        Ok(_) => format!(
+            "replica {id}: {trouble}; see 'quorate evidence list', stop it, and find out who runs it \
+             or whether it runs twice"
+        ),
+    })
+}
+
+/// Milliseconds that people read.
+pub(super) fn span(ms: u64) -> String {
+    match ms {
+        ms if ms < 1_000 => format!("{ms} ms"),
+        ms if ms < 60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
+        ms if ms < 3_600_000 => format!("{} min", ms / 60_000),
+        ms => format!("{} h", ms / 3_600_000),
+    }
+}
