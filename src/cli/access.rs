@@ -1,7 +1,7 @@
 //! What the commands that ask a cluster have in common: whose configuration, how long to
 //! wait, and how results are written.
 
-use super::{Exit, Failure};
+use super::{Exit, Failure, files};
 use crate::client::Freshness;
 use crate::client::{
     Access, Client, ConnectError, Error, HowRead, KeyValueClient, ReadHow, Unread,
@@ -14,7 +14,7 @@ use std::ffi::OsString;
 use std::future::Future;
 use std::io::{IsTerminal, Read, Write};
 use std::os::unix::ffi::OsStringExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A request that the primary has not answered so soon goes to all: a command cannot know
@@ -81,6 +81,29 @@ impl Asking {
             client.into_client().close().await;
             answer.map_err(failure)
         })
+    }
+
+    /// The same; and a receipt is kept in a new file, if one is named. What was done is told
+    /// though the receipt should fail.
+    pub fn run_keeping<T>(
+        &self,
+        file: Option<&Path>,
+        ask: impl AsyncFnOnce(&KeyValueClient) -> Result<T, Error>,
+    ) -> Result<(T, Result<(), Failure>), Failure> {
+        let Some(file) = file else { return Ok((self.run(ask)?, Ok(()))) };
+        files::require_new(file)?;
+        let asked = async |client: &KeyValueClient| {
+            let client = client.clone().with_receipts();
+            let answer = ask(&client).await?;
+            Ok((answer, client.take_receipts().pop()))
+        };
+        let (answer, receipt) = self.run(asked)?;
+        let kept = match receipt {
+            Some(Ok(receipt)) => files::write_new(file, &receipt.to_bytes()),
+            Some(Err(why)) => Err(Failure::new(Exit::NoQuorum, why)),
+            None => Ok(()),
+        };
+        Ok((answer, kept))
     }
 
     /// What to connect with.

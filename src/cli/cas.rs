@@ -2,11 +2,12 @@
 
 use super::access::{Asking, Output, bytes, json_bytes, print, print_json, value};
 use super::{Exit, Failure};
-use crate::client::Swapped;
+use crate::client::{KeyValueClient, Swapped};
 use crate::service::kv::Found;
 use clap::Args;
 use serde_json::json;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Puts a value under a key if what is there is what was expected, and else changes
 /// nothing.
@@ -30,6 +31,9 @@ pub struct Cas {
     /// Nothing may be there
     #[arg(long, required_unless_present = "expect")]
     absent: bool,
+    /// Keep a receipt in this new file, which proves to others what was done
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
     #[command(flatten)]
     asking: Asking,
 }
@@ -39,18 +43,22 @@ impl Cas {
     pub fn run(&self) -> Result<(), Failure> {
         let (key, new) = (bytes(&self.key), value(&self.new)?);
         let expected = self.expect.as_ref().map(bytes);
-        let ask = async |client: &crate::client::KeyValueClient| {
+        let ask = async |client: &KeyValueClient| {
             client.compare_and_set(&key, expected.as_deref(), &new).await
         };
-        match self.asking.run(ask)? {
-            Swapped::Yes(written) => match self.asking.output() {
-                Output::Table => print(format!("written at {}\n", written.seq).as_bytes()),
-                Output::Json => print_json(&json!({
-                    "swapped": true,
-                    "seq": written.seq.0,
-                    "replaced": written.replaced.map(|seq| seq.0),
-                })),
-            },
+        let (swapped, kept) = self.asking.run_keeping(self.receipt.as_deref(), ask)?;
+        match swapped {
+            Swapped::Yes(written) => {
+                match self.asking.output() {
+                    Output::Table => print(format!("written at {}\n", written.seq).as_bytes())?,
+                    Output::Json => print_json(&json!({
+                        "swapped": true,
+                        "seq": written.seq.0,
+                        "replaced": written.replaced.map(|seq| seq.0),
+                    }))?,
+                }
+                kept
+            }
             Swapped::No { found, seq } => {
                 if self.asking.output() == Output::Json {
                     let value = found.as_ref().map(|found| json_bytes(&found.value));
@@ -63,6 +71,7 @@ impl Cas {
                         "written": found.as_ref().map(|found| found.written.0),
                     }))?;
                 }
+                kept?;
                 Err(Failure::new(Exit::Refused, mismatch(found.as_ref())))
             }
         }

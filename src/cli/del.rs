@@ -2,9 +2,11 @@
 
 use super::Failure;
 use super::access::{Asking, Output, bytes, print, print_json};
+use crate::client::KeyValueClient;
 use clap::Args;
 use serde_json::json;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Removes a key and what is under it. That there was nothing is no failure.
 #[derive(Args)]
@@ -16,6 +18,9 @@ still be executed), 6 not authorised, 7 local configuration or keys")]
 pub struct Del {
     /// The key
     key: OsString,
+    /// Keep a receipt in this new file, which proves to others what was done
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
     #[command(flatten)]
     asking: Asking,
 }
@@ -24,14 +29,16 @@ impl Del {
     /// Runs it.
     pub fn run(&self) -> Result<(), Failure> {
         let key = bytes(&self.key);
-        let removed = self.asking.run(async |client| client.delete(&key).await)?;
+        let ask = async |client: &KeyValueClient| client.delete(&key).await;
+        let (removed, kept) = self.asking.run_keeping(self.receipt.as_deref(), ask)?;
         let (seq, was) = (removed.seq, removed.replaced);
         match self.asking.output() {
-            Output::Json => print_json(&json!({ "seq": seq.0, "removed": was.map(|seq| seq.0) })),
+            Output::Json => print_json(&json!({ "seq": seq.0, "removed": was.map(|seq| seq.0) }))?,
             Output::Table => match was {
-                Some(_) => print(format!("removed at {seq}\n").as_bytes()),
-                None => print(format!("nothing was there at {seq}\n").as_bytes()),
+                Some(_) => print(format!("removed at {seq}\n").as_bytes())?,
+                None => print(format!("nothing was there at {seq}\n").as_bytes())?,
             },
         }
+        kept
     }
 }

@@ -1,19 +1,310 @@
-//! Records of lies: how they are kept, checked and told.
+//! `quorate evidence`: records of lies, from the replicas that hold them or from a file.
+//!
+//! A record proves itself: nobody needs to believe whoever shows it.
 
+use super::access::{Asking, Output, on_runtime, print, print_json};
+use super::{Exit, Failure};
+use crate::client::{Survey, Told};
+use crate::config::ClusterFile;
 use crate::crypto::Ed25519;
 use crate::message::{Evidence, Verified, Verifier};
-use crate::types::Digest;
+use crate::node::status::Exhibit;
+use crate::types::{Digest, ReplicaId};
 use crate::wire;
+use clap::{Args, Subcommand};
+use comfy_table::{Table, presets::NOTHING};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What the bytes of every record in a file begin with, and the version of what follows.
+const HEAD: &[u8; 17] = b"quorate evidence1";
+
+/// How long to wait for each replica, if nothing is said.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Look into records of lies
+#[derive(Subcommand)]
+pub enum Command {
+    /// List the records that the replicas hold
+    List(List),
+    /// Show one record, and keep it in a file
+    Show(Show),
+    /// Check a record in a file, offline
+    Verify(Verify),
+}
+
+impl Command {
+    /// Runs it.
+    pub fn run(&self) -> Result<(), Failure> {
+        match self {
+            Command::List(command) => command.run(),
+            Command::Show(command) => command.run(),
+            Command::Verify(command) => command.run(),
+        }
+    }
+}
+
+/// Asks every replica for the records that it holds, and checks each of them here.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  quorate evidence list --config demo/config/client-0.toml
+  quorate evidence list --config demo/config/client-0.toml -o json
+
+Exit codes: 0 there is none, 2 usage, 3 no replica answers, 4 there is evidence, 7 local
+configuration or keys")]
+pub struct List {
+    #[command(flatten)]
+    asking: Asking,
+}
+
+/// Shows both statements of a record in full.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  quorate evidence show 5f0c7a12 --config demo/config/client-0.toml
+  quorate evidence show 5f0c7a12 --save lie.evidence --config demo/config/client-0.toml
+
+Exit codes: 0 done, 1 no replica holds such a record, 2 usage, 3 no replica answers, 7 local
+configuration, keys or files")]
+pub struct Show {
+    /// Which one: its id in the list, or the beginning of it
+    id: String,
+    /// Keep it in this new file, to be shown to others
+    #[arg(long, value_name = "FILE")]
+    save: Option<PathBuf>,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+/// Checks a record by the cluster's file alone. No replica is asked.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  quorate evidence verify lie.evidence --cluster demo/config/cluster.toml
+
+Exit codes: 0 it holds, 2 usage, 4 it proves nothing, 7 a file cannot be read")]
+pub struct Verify {
+    /// The record
+    file: PathBuf,
+    /// The cluster's file
+    #[arg(long, value_name = "FILE")]
+    cluster: PathBuf,
+    /// How results are written
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// A record that holds, and who holds it.
+struct Found {
+    record: Verified<Evidence>,
+    holders: BTreeSet<ReplicaId>,
+}
+
+/// All that was found, by id.
+struct Collection {
+    found: BTreeMap<String, Found>,
+    /// Who could not be asked, or showed what proves nothing.
+    notes: Vec<String>,
+}
+
+impl Collection {
+    fn of(told: Told<Vec<Exhibit>>, verifier: &Verifier<Ed25519>) -> Collection {
+        let mut collection = Collection { found: BTreeMap::new(), notes: Vec::new() };
+        for (replica, told) in told {
+            match told {
+                Err(why) => collection.notes.push(format!("replica {replica}: {why}")),
+                Ok(exhibits) => {
+                    exhibits.iter().for_each(|one| collection.take(replica, one, verifier));
+                }
+            }
+        }
+        collection
+    }
+
+    fn take(&mut self, from: ReplicaId, exhibit: &Exhibit, verifier: &Verifier<Ed25519>) {
+        match opened(&exhibit.record, verifier) {
+            Err(why) => self.notes.push(format!("replica {from} shows what proves nothing: {why}")),
+            Ok(record) => {
+                let found = self.found.entry(id(&record));
+                let found = found.or_insert_with(|| Found { record, holders: BTreeSet::new() });
+                found.holders.insert(from);
+            }
+        }
+    }
+}
+
+fn collect(asking: &Asking) -> Result<Collection, Failure> {
+    let access = asking.access()?;
+    let verifier = Verifier::new(Arc::clone(access.directory.genesis()), Ed25519);
+    let survey = Survey::new(access, asking.timeout().unwrap_or(PATIENCE));
+    let survey = survey.map_err(Failure::local)?;
+    let told = on_runtime(async { Ok(survey.evidence().await) })?;
+    if told.values().all(Result::is_err) {
+        let why: Vec<&str> =
+            told.values().filter_map(|one| one.as_ref().err()).map(String::as_str).collect();
+        let message = format!("no replica answers: {}", why.join("; "));
+        return Err(Failure::new(Exit::NoQuorum, message));
+    }
+    Ok(Collection::of(told, &verifier))
+}
+
+impl List {
+    /// Runs it.
+    pub fn run(&self) -> Result<(), Failure> {
+        let Collection { found, notes } = collect(&self.asking)?;
+        match self.asking.output() {
+            Output::Json => {
+                let records: Vec<Value> = found.values().map(in_json).collect();
+                print_json(&json!({ "records": records, "notes": notes }))?;
+            }
+            Output::Table => {
+                if !found.is_empty() {
+                    print(format!("{}\n", table(&found)).as_bytes())?;
+                }
+                notes.iter().for_each(|note| eprintln!("{note}"));
+            }
+        }
+        let liars: BTreeSet<String> =
+            found.values().map(|one| one.record.accused().replica.to_string()).collect();
+        let liars: Vec<String> = liars.into_iter().collect();
+        match found.len() {
+            0 => {
+                eprintln!("no replica that answered holds evidence: nobody was caught lying");
+                Ok(())
+            }
+            some => Err(Failure::new(
+                Exit::NotVerified,
+                format!(
+                    "{some} records hold, against replica {}: whoever signed two statements that \
+                     conflict lies, or runs twice; 'quorate evidence show ID' shows one in full",
+                    liars.join(", ")
+                ),
+            )),
+        }
+    }
+}
+
+impl Show {
+    /// Runs it.
+    pub fn run(&self) -> Result<(), Failure> {
+        let Collection { found, .. } = collect(&self.asking)?;
+        let mut fitting = found.iter().filter(|(id, _)| id.starts_with(&self.id));
+        let (Some((_, one)), None) = (fitting.next(), fitting.next()) else {
+            let message = format!(
+                "not one record begins with {:?}: 'quorate evidence list' shows their ids",
+                self.id
+            );
+            return Err(Failure::new(Exit::Refused, message));
+        };
+        match self.asking.output() {
+            Output::Json => print_json(&in_json(one))?,
+            Output::Table => print(in_full(one).as_bytes())?,
+        }
+        match &self.save {
+            None => Ok(()),
+            Some(path) => {
+                let bytes = [HEAD, wire::encode(&*one.record).as_slice()].concat();
+                super::files::write_new(path, &bytes)
+            }
+        }
+    }
+}
+
+impl Verify {
+    /// Runs it.
+    pub fn run(&self) -> Result<(), Failure> {
+        let verifier = verifier(&self.cluster)?;
+        let bytes = super::files::read(&self.file)?;
+        let refused = |why: String| {
+            Failure::new(Exit::NotVerified, format!("{}: {why}", self.file.display()))
+        };
+        let body = bytes.strip_prefix(HEAD);
+        let body = body.ok_or_else(|| refused("this is no record of a lie".to_owned()))?;
+        let record = checked(body, &verifier).map_err(refused)?;
+        let found = Found { record, holders: BTreeSet::new() };
+        match self.output {
+            Output::Json => print_json(&in_json(&found)),
+            Output::Table => print(format!("It holds: {}.\n", in_words(&found.record)).as_bytes()),
+        }
+    }
+}
+
+/// What checks signatures, made of the cluster's file alone.
+pub(super) fn verifier(cluster: &Path) -> Result<Verifier<Ed25519>, Failure> {
+    let file = ClusterFile::load(cluster).map_err(Failure::local)?;
+    let genesis = file.genesis().checked().map_err(Failure::local)?;
+    Ok(Verifier::new(genesis, Ed25519))
+}
+
+fn id(record: &Evidence) -> String {
+    Digest::of(&wire::encode(record)).short()
+}
+
+fn table(found: &BTreeMap<String, Found>) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(["ID", "WHAT", "HELD BY"]);
+    for (id, one) in found {
+        table.add_row([id.clone(), in_words(&one.record), holders(one)]);
+    }
+    table
+}
+
+fn holders(found: &Found) -> String {
+    let holders: Vec<String> = found.holders.iter().map(ReplicaId::to_string).collect();
+    holders.join(", ")
+}
+
+fn in_json(found: &Found) -> Value {
+    let accused = found.record.accused();
+    json!({
+        "id": id(&found.record),
+        "replica": accused.replica.0,
+        "incarnation": accused.incarnation.0,
+        "what": in_words(&found.record),
+        "held_by": found.holders.iter().map(|one| one.0).collect::<Vec<_>>(),
+        "record": crate::node::status::hex(&wire::encode(&*found.record)),
+    })
+}
+
+fn in_full(found: &Found) -> String {
+    let (one, other) = both_statements(&found.record);
+    format!(
+        "{}.\nHeld by replicas {}. Both signatures are checked.\n\nOne statement:\n{one}\n\nThe \
+         other:\n{other}\n",
+        in_words(&found.record),
+        holders(found)
+    )
+}
+
+fn both_statements(evidence: &Evidence) -> (String, String) {
+    match evidence {
+        Evidence::PrePrepare(one, other) => (format!("{one:#?}"), format!("{other:#?}")),
+        Evidence::Prepare(one, other) => (format!("{one:#?}"), format!("{other:#?}")),
+        Evidence::Commit(one, other) => (format!("{one:#?}"), format!("{other:#?}")),
+        Evidence::Checkpoint(one, other) => (format!("{one:#?}"), format!("{other:#?}")),
+        Evidence::ViewChange(one, other) => (format!("{one:#?}"), format!("{other:#?}")),
+        Evidence::NewView(one, other) => (format!("{one:#?}"), format!("{other:#?}")),
+    }
+}
 
 /// The record that these hexadecimal digits are, checked.
 pub(super) fn opened(
     hex: &str,
     verifier: &Verifier<Ed25519>,
 ) -> Result<Verified<Evidence>, String> {
-    let bytes = unhex(hex).ok_or("a record is not written in hexadecimal digits")?;
-    let record = wire::decode(&bytes, wire::MOST_BYTES)
-        .map_err(|error| format!("a record cannot be read: {error}"))?;
-    verifier.evidence(record).map_err(|reject| format!("a record proves nothing: {reject:?}"))
+    checked(&unhex(hex).ok_or("it is not written in hexadecimal digits")?, verifier)
+}
+
+fn checked(bytes: &[u8], verifier: &Verifier<Ed25519>) -> Result<Verified<Evidence>, String> {
+    let record = wire::decode(bytes, wire::MOST_BYTES);
+    let record = record.map_err(|error| format!("the record cannot be read: {error}"))?;
+    let record = verifier.evidence(record);
+    record.map_err(|reject| {
+        format!(
+            "the record proves nothing ({reject:?}): is it of another cluster, or was it changed?"
+        )
+    })
 }
 
 /// The bytes of hexadecimal digits.

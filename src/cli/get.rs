@@ -3,10 +3,14 @@
 use super::access::{
     Asking, Output, ReadFrom, bytes, json_bytes, json_how, print_json, print_value,
 };
-use super::{Exit, Failure};
+use super::{Exit, Failure, files};
+use crate::client::proved::Kept;
+use crate::client::{Got, HowRead, KeyValueClient};
+use crate::service::kv::KvOperation;
 use clap::Args;
 use serde_json::json;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Reads the value under a key, and writes its bytes as they are.
 #[derive(Args)]
@@ -14,15 +18,19 @@ use std::ffi::OsString;
   quorate get --config demo/config/client-0.toml greeting
   quorate get --config demo/config/client-0.toml greeting --read proved -o json
   quorate get --config demo/config/client-0.toml picture > picture.png
+  quorate get --config demo/config/client-0.toml greeting --receipt greeting.receipt
 
 Exit codes: 0 done, 1 nothing is under the key, 2 usage, 3 no quorum, 6 not authorised,
 7 local configuration or keys")]
 pub struct Get {
     /// The key
     key: OsString,
-    /// From whom, and how fresh
-    #[arg(long, value_enum, default_value_t = ReadFrom::Quorum)]
-    read: ReadFrom,
+    /// From whom, and how fresh; by quorum if nothing is said, and by order for a receipt
+    #[arg(long, value_enum)]
+    read: Option<ReadFrom>,
+    /// Keep a receipt of an ordered read, or the proof of a proved one, in this new file
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
     #[command(flatten)]
     asking: Asking,
 }
@@ -30,8 +38,8 @@ pub struct Get {
 impl Get {
     /// Runs it.
     pub fn run(&self) -> Result<(), Failure> {
-        let (key, how) = (bytes(&self.key), self.read.how());
-        let got = self.asking.run(async |client| client.get_as(&key, how).await)?;
+        let key = bytes(&self.key);
+        let (got, kept) = self.ask(&key)?;
         let (key_text, key_hex) = json_bytes(&key);
         if self.asking.output() == Output::Json {
             let value = got.found.as_ref().map(|found| json_bytes(&found.value));
@@ -46,6 +54,7 @@ impl Get {
                 "how": json_how(&got.how),
             }))?;
         }
+        kept?;
         let Some(found) = got.found else {
             let key = String::from_utf8_lossy(&key);
             return Err(Failure::new(Exit::Refused, format!("there is nothing under {key:?}")));
@@ -53,6 +62,30 @@ impl Get {
         match self.asking.output() {
             Output::Json => Ok(()),
             Output::Table => print_value(&found.value),
+        }
+    }
+
+    /// Reads, and keeps what is to be kept.
+    fn ask(&self, key: &[u8]) -> Result<(Got, Result<(), Failure>), Failure> {
+        let usual = if self.receipt.is_some() { ReadFrom::Ordered } else { ReadFrom::Quorum };
+        let from = self.read.unwrap_or(usual);
+        let ask = async |client: &KeyValueClient| client.get_as(key, from.how()).await;
+        match (from, &self.receipt) {
+            (ReadFrom::Quorum, Some(_)) => Err(Failure::new(
+                Exit::Usage,
+                "what a quorum tells leaves nothing to show to others: read with --read ordered \
+                 or --read proved for a --receipt",
+            )),
+            (ReadFrom::Proved, Some(file)) => {
+                files::require_new(file)?;
+                let client = self.asking.access()?.client;
+                let got = self.asking.run(ask)?;
+                let HowRead::Proved(proved) = &got.how else { return Ok((got, Ok(()))) };
+                let operation = KvOperation::Get { key: key.into() }.to_bytes();
+                let bytes = Kept::of(client, operation.into(), proved).to_bytes();
+                Ok((got, files::write_new(file, &bytes)))
+            }
+            (_, file) => self.asking.run_keeping(file.as_deref(), ask),
         }
     }
 }

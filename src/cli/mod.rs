@@ -8,11 +8,13 @@ pub mod config_check;
 pub mod del;
 pub mod demo;
 pub mod evidence;
+mod files;
 pub mod get;
 pub mod init;
 pub mod list;
 pub mod node;
 pub mod put;
+pub mod receipt;
 mod serve;
 pub mod simulate;
 pub mod status;
@@ -54,6 +56,12 @@ enum Command {
     List(list::List),
     /// Say whether the cluster serves, and what it can lose
     Status(status::Look),
+    /// Look into records of lies
+    #[command(subcommand)]
+    Evidence(evidence::Command),
+    /// Check receipts and proofs, offline
+    #[command(subcommand)]
+    Receipt(receipt::Command),
     /// Live through whole clusters' faults and lies, each decided by a seed
     Simulate(simulate::Simulate),
     /// Print the completions for a shell
@@ -125,6 +133,8 @@ pub fn run() -> ExitCode {
         Command::Cas(command) => command.run(),
         Command::List(command) => command.run(),
         Command::Status(command) => command.run(),
+        Command::Evidence(command) => command.run(),
+        Command::Receipt(command) => command.run(),
         Command::Simulate(command) => return command.run(),
         Command::Completions(command) => command.run(),
     };

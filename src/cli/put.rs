@@ -2,9 +2,11 @@
 
 use super::Failure;
 use super::access::{Asking, Output, bytes, print, print_json, value};
+use crate::client::KeyValueClient;
 use clap::Args;
 use serde_json::json;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// Puts a value under a key, whatever was there. When it ends well, the value is on the
 /// disks of a quorum of replicas.
@@ -12,6 +14,7 @@ use std::ffi::OsString;
 #[command(after_help = "Examples:
   quorate put --config demo/config/client-0.toml greeting hello
   quorate put --config demo/config/client-0.toml picture - < picture.png
+  quorate put --config demo/config/client-0.toml invoice/7 paid --receipt invoice-7.receipt
 
 Exit codes: 0 done, 1 refused, 2 usage, 3 no quorum or unknown outcome (what was sent may
 still be executed), 6 not authorised, 7 local configuration or keys")]
@@ -21,6 +24,9 @@ pub struct Put {
     /// The value; - reads it from standard input
     #[arg(allow_hyphen_values = true)]
     value: OsString,
+    /// Keep a receipt in this new file, which proves to others what was done
+    #[arg(long, value_name = "FILE")]
+    receipt: Option<PathBuf>,
     #[command(flatten)]
     asking: Asking,
 }
@@ -29,11 +35,13 @@ impl Put {
     /// Runs it.
     pub fn run(&self) -> Result<(), Failure> {
         let (key, value) = (bytes(&self.key), value(&self.value)?);
-        let written = self.asking.run(async |client| client.put(&key, &value).await)?;
+        let ask = async |client: &KeyValueClient| client.put(&key, &value).await;
+        let (written, kept) = self.asking.run_keeping(self.receipt.as_deref(), ask)?;
         let replaced = written.replaced.map(|seq| seq.0);
         match self.asking.output() {
-            Output::Json => print_json(&json!({ "seq": written.seq.0, "replaced": replaced })),
-            Output::Table => print(format!("written at {}\n", written.seq).as_bytes()),
+            Output::Json => print_json(&json!({ "seq": written.seq.0, "replaced": replaced }))?,
+            Output::Table => print(format!("written at {}\n", written.seq).as_bytes())?,
         }
+        kept
     }
 }

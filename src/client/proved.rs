@@ -13,7 +13,8 @@ use crate::service::state::system_key;
 use crate::service::tree::{Proof, ProofError};
 use crate::service::{KeyRange, Service, answer_from_proof, data};
 use crate::types::{ClientId, Seq, Timestamp};
-use crate::wire::{self, Blob};
+use crate::wire::{self, Blob, Malformed};
+use bincode::{Decode, Encode};
 
 /// An answer with all that proves it, to be shown to others.
 #[derive(Clone, PartialEq, Debug)]
@@ -34,6 +35,55 @@ impl Proved {
     /// The number of the checkpoint.
     pub fn seq(&self) -> Seq {
         self.certificate.seq()
+    }
+}
+
+/// What the bytes of every kept proof begin with, and the version of what follows.
+const HEAD: &[u8; 14] = b"quorate proof1";
+
+/// An answer with its proof, to be kept and shown. Nothing in it is known to be true before
+/// [`Kept::prove`] has judged it.
+#[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
+pub struct Kept {
+    /// Who asked: a service may answer one client otherwise than another.
+    pub client: ClientId,
+    /// What was asked.
+    pub operation: Blob,
+    /// The certificate of the checkpoint.
+    pub certificate: CheckpointCertificate,
+    /// The content of the keys that the result stands on.
+    pub content: Proof,
+    /// The content of the protocol's own entry.
+    pub protocol: Proof,
+}
+
+impl Kept {
+    /// What is to be kept of an answer to this client's operation.
+    pub fn of(client: ClientId, operation: Blob, proved: &Proved) -> Kept {
+        let Proved { certificate, content, protocol, .. } = proved.clone();
+        Kept { client, operation, certificate: certificate.into_inner(), content, protocol }
+    }
+
+    /// The bytes of it as it is kept in a file.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = HEAD.to_vec();
+        wire::encode_into(self, &mut bytes);
+        bytes
+    }
+
+    /// What these bytes are, if they begin as a kept proof does.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Result<Kept, Malformed>> {
+        Some(wire::decode(bytes.strip_prefix(HEAD)?, wire::MOST_BYTES))
+    }
+
+    /// Checks it, and computes what it proves.
+    pub fn prove<S: Scheme>(
+        self,
+        verifier: &Verifier<S>,
+        service: &dyn Service,
+    ) -> Result<Proved, NotProved> {
+        let shown = (self.certificate, self.content, self.protocol);
+        prove(verifier, service, self.client, &self.operation, shown)
     }
 }
 

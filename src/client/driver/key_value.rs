@@ -2,10 +2,12 @@
 
 use super::Client;
 use super::error::Error;
-use crate::client::outcome::{Done, Freshness, HowRead};
+use crate::client::outcome::{Done, Freshness, HowRead, NoReceipts};
+use crate::client::receipt::Receipt;
 use crate::service::kv::{Found, Item, KvOperation, KvResult};
 use crate::types::Seq;
 use crate::wire::Blob;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How something is read.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -67,12 +69,25 @@ pub struct List {
 #[derive(Clone)]
 pub struct KeyValueClient {
     client: Client,
+    receipts: Option<Arc<Mutex<Vec<Result<Receipt, NoReceipts>>>>>,
 }
 
 impl KeyValueClient {
     /// A client of the key-value service.
     pub fn new(client: Client) -> KeyValueClient {
-        KeyValueClient { client }
+        KeyValueClient { client, receipts: None }
+    }
+
+    /// The same client, which from now on keeps a receipt of each write and ordered read.
+    pub fn with_receipts(self) -> KeyValueClient {
+        KeyValueClient { receipts: Some(Arc::default()), ..self }
+    }
+
+    /// The receipts kept since they were last taken, in order; or why there is none, which
+    /// changes nothing of what was done.
+    pub fn take_receipts(&self) -> Vec<Result<Receipt, NoReceipts>> {
+        let taken = self.receipts.as_ref().map(|receipts| std::mem::take(&mut *locked(receipts)));
+        taken.unwrap_or_default()
     }
 
     /// The client beneath.
@@ -154,9 +169,22 @@ impl KeyValueClient {
 
     async fn write(&self, operation: KvOperation) -> Result<(Seq, KvResult), Error> {
         operation.check().map_err(Error::Service)?;
-        let done = self.client.submit(vec![operation.to_bytes().into()]).await?;
-        let Done { seq, result } = done.into_iter().next().ok_or(Error::Unreadable)?;
+        let Done { seq, result } = self.order(operation.to_bytes().into()).await?;
         Ok((seq, readable(&result)?))
+    }
+
+    /// Has one operation executed in its place in the order, and keeps a receipt if wanted.
+    async fn order(&self, operation: Blob) -> Result<Done, Error> {
+        let Some(receipts) = &self.receipts else {
+            return self.client.read_ordered(operation).await;
+        };
+        let (done, receipted) = self.client.submit_with_receipts(vec![operation]).await?;
+        let mut kept = locked(receipts);
+        match receipted {
+            Ok(receipted) => kept.extend(receipted.into_iter().map(Ok)),
+            Err(why) => kept.push(Err(why)),
+        }
+        done.into_iter().next().ok_or(Error::Unreadable)
     }
 
     async fn read(
@@ -170,12 +198,16 @@ impl KeyValueClient {
             ReadHow::Quorum => self.client.read(bytes).await?,
             ReadHow::Proved(freshness) => self.client.prove(bytes, freshness).await?,
             ReadHow::Ordered => {
-                let Done { seq, result } = self.client.read_ordered(bytes).await?;
+                let Done { seq, result } = self.order(bytes).await?;
                 return Ok((HowRead::Ordered { seq }, readable(&result)?));
             }
         };
         Ok((answer.how, readable(&answer.result)?))
     }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn readable(result: &[u8]) -> Result<KvResult, Error> {

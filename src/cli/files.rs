@@ -1,0 +1,40 @@
+//! Files that commands keep for their users: receipts, proofs, records.
+
+use super::Failure;
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
+use std::path::Path;
+
+/// Larger files are nothing that was kept here, in bytes.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// Writes a new file. Nothing is written over.
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let opened = OpenOptions::new().write(true).create_new(true).open(path);
+    let written = opened.and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written
+        .map_err(|error| Failure::local(format!("{} cannot be written ({error})", path.display())))
+}
+
+/// An error if there is something at that path already, to be told before anything is done.
+pub(super) fn require_new(path: &Path) -> Result<(), Failure> {
+    match path.symlink_metadata() {
+        Err(_) => Ok(()),
+        Ok(_) => Err(Failure::local(format!(
+            "{} exists already, and is not written over; nothing was sent: name another file",
+            path.display()
+        ))),
+    }
+}
+
+/// Reads a file.
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let failed = |error| Failure::local(format!("{} cannot be read ({error})", path.display()));
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(bytes)
+}
