@@ -27,8 +27,11 @@ use crate::types::Digest;
 use crate::wire;
 use bincode::{Decode, Encode};
 use ed25519_dalek::Signer as _;
+use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
+use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, KeypairBytes};
 use std::convert::Infallible;
 use std::fmt;
+use zeroize::Zeroizing;
 
 /// An Ed25519 public key as it is listed and as it travels.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode)]
@@ -45,6 +48,29 @@ impl fmt::Debug for PublicKey {
         self.0[..4].iter().try_for_each(|byte| write!(out, "{byte:02x}"))
     }
 }
+
+impl std::str::FromStr for PublicKey {
+    type Err = NotHex;
+
+    /// The key with these 64 hexadecimal digits; [`PublicKey::listed`] judges it.
+    fn from_str(text: &str) -> Result<PublicKey, NotHex> {
+        let digits: Option<Vec<u8>> = text
+            .chars()
+            .map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+            .collect();
+        let digits = digits.filter(|digits| digits.len() == 64).ok_or(NotHex)?;
+        let mut bytes = [0; 32];
+        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = pair[0] << 4 | pair[1];
+        }
+        Ok(PublicKey(bytes))
+    }
+}
+
+/// A text is not a public key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a key is written as 64 hexadecimal digits")]
+pub struct NotHex;
 
 /// Why a public key is not accepted into a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -227,7 +253,32 @@ impl SecretKey {
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.verifying_key().to_bytes())
     }
+
+    /// The private key as PKCS#8 in PEM, which openssl reads too.
+    pub fn to_pem(&self) -> Zeroizing<String> {
+        self.pkcs8().to_pkcs8_pem(LineEnding::LF).expect("a key of 32 bytes has an encoding")
+    }
+
+    /// The private key as PKCS#8 in DER.
+    pub fn to_der(&self) -> Zeroizing<Vec<u8>> {
+        self.pkcs8().to_pkcs8_der().expect("a key of 32 bytes has an encoding").to_bytes()
+    }
+
+    /// The private key in this PEM.
+    pub fn from_pem(pem: &str) -> Result<SecretKey, NotAKey> {
+        ed25519_dalek::SigningKey::from_pkcs8_pem(pem).map(SecretKey).map_err(|_| NotAKey)
+    }
+
+    /// Without the public half, which not every reader knows at that place.
+    fn pkcs8(&self) -> KeypairBytes {
+        KeypairBytes { secret_key: self.0.to_bytes(), public_key: None }
+    }
 }
+
+/// What was read is no private Ed25519 key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it holds no private Ed25519 key as PKCS#8 in PEM")]
+pub struct NotAKey;
 
 impl Signer for SecretKey {
     fn sign(&self, statement: &[u8]) -> Signature {

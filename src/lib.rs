@@ -16,6 +16,11 @@
 //! | [`service`] | the replicated state: tree, sessions, services | know of the protocol |
 //! | [`replica`] | **the protocol**, as a pure state machine | touch clocks, files, sockets |
 //! | [`client`] | a client's side of it, as pure as the replica | believe one replica |
+//! | [`net`] | mutual TLS among the listed, whole frames | know what a frame means |
+//! | [`config`] | the files of a cluster, a replica, a client; private keys | start anything |
+//! | [`node`] | one replica with its log and its connections, kept going | decide anything |
+//! | [`client::driver`] | a session with its connections, kept going | decide anything |
+//! | [`storage`] | the log and the states on disk, and back | start from a guess |
 //!
 //! Imports point one way: `types`, `wire`, `crypto`, `message`, `replica`; `service` knows
 //! `types` and `wire` only. A test reads the imports and keeps it so.
@@ -41,11 +46,16 @@
 pub mod byzantine;
 pub mod cli;
 pub mod client;
+pub mod config;
 pub mod crypto;
 pub mod message;
+pub mod net;
+pub mod node;
+pub mod random;
 pub mod replica;
 pub mod service;
 pub mod sim;
+pub mod storage;
 pub mod types;
 pub mod wire;
 

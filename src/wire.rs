@@ -14,7 +14,8 @@
 
 use bincode::de::read::Reader;
 use bincode::de::{BorrowDecode, BorrowDecoder, Decode, Decoder};
-use bincode::enc::{Encode, Encoder};
+use bincode::enc::write::SizeWriter;
+use bincode::enc::{Encode, Encoder, EncoderImpl};
 use bincode::error::{DecodeError, EncodeError};
 use std::fmt;
 use std::ops::Deref;
@@ -65,6 +66,15 @@ pub fn encode<T: Encode>(value: &T) -> Vec<u8> {
 pub fn encode_into<T: Encode>(value: &T, out: &mut Vec<u8>) {
     bincode::encode_into_std_write(value, out, CONFIGURATION)
         .expect("our types have no encoding that can fail, and a vector takes all");
+}
+
+/// How many bytes the encoding has, without making it.
+pub fn size<T: Encode>(value: &T) -> usize {
+    let mut encoder = EncoderImpl::new(SizeWriter::default(), CONFIGURATION);
+    value
+        .encode(&mut encoder)
+        .expect("our types have no encoding that can fail, and nothing is written");
+    encoder.into_writer().bytes_written
 }
 
 /// The value whose canonical bytes these are, all of them.
@@ -262,6 +272,7 @@ mod tests {
         let value: (List<Blob>, u16) = (List(vec![Blob::from("a"), Blob::default()]), 7);
         let bytes = encode(&value);
         assert_eq!(bytes.len(), 8 + 8 + 1 + 8 + 2);
+        assert_eq!(size(&value), bytes.len());
         assert_eq!(decode::<(List<Blob>, u16)>(&bytes, LIMIT).expect("it was encoded"), value);
     }
 

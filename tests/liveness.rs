@@ -9,15 +9,15 @@ mod world;
 
 use quorate::crypto::SecretKey;
 use quorate::message::{
-    Batch, Commit, Item, PeerMessage, PrePrepare, Reply, Request, Signed, SlotStatus, Status,
-    ToClient, ViewChange, Voter,
+    Batch, Commit, Fetch, Item, PeerMessage, PrePrepare, Reject, Reply, Request, Signed,
+    SlotStatus, Status, ToClient, ViewChange, Voter,
 };
-use quorate::replica::{Input, Notice, Record, Replica, Settings, Standing};
+use quorate::replica::{Input, Notice, Record, Replica, Settings, Standing, Suspicion};
 use quorate::service::kv::KvOperation;
 use quorate::types::{
     ClientId, Digest, Incarnation, Instant, ReplicaId, Seq, Span, Timestamp, View,
 };
-use quorate::wire::Blob;
+use quorate::wire::{self, Blob};
 use std::collections::{BTreeMap, BTreeSet};
 use world::{Disk, Flight, World};
 
@@ -623,6 +623,79 @@ fn propose(world: &mut World, primary: ReplicaId, seq: u64, batch: Batch) {
         let message = PeerMessage::Propose(proposal.clone(), Some(batch.clone()));
         world.deliver_certainly(Flight { from: primary, to, message });
     }
+}
+
+/// A primary that serves everybody in turn is fair, though each has more waiting than is
+/// served within anybody's patience.
+#[test]
+fn a_backlog_that_is_served_in_turn_moves_no_view() {
+    let parameters = quorate::message::Parameters { batch_items: 1, ..world::parameters() };
+    let mut run = Run::new(0);
+    run.world = World::with(4, parameters, settings());
+    (run.liar, run.delay) = (None, 250_000);
+    run.clients.clear();
+    for number in 1..=40 {
+        for client in 0..2 {
+            let request = run.world.request(client, number, 0, &[&put(number)]);
+            (0..4).for_each(|id| run.world.submit(&request, ReplicaId(id)));
+        }
+    }
+    let end = run.world.now.plus(Span::seconds(60));
+    run.until(end, |run| run.world.executed().iter().all(|executed| *executed >= 80));
+    assert!(run.world.now.0 > 4_000_000, "the backlog lasted longer than anybody's patience");
+    assert_eq!(run.world.views(), [View(0); 4], "{}", run.describe());
+}
+
+/// P11: the primary proposes everything at once, but for one number below, which it leaves
+/// out until just before anybody's patience is over. It has half a pipeline in flight all
+/// the time, and orders nothing.
+#[test]
+fn a_primary_that_is_slow_to_fill_its_gaps_is_replaced() {
+    let mut world = World::new(4);
+    world.crash(ReplicaId(0));
+    for round in 0..8 {
+        let gap = 1 + 5 * round;
+        for place in 1..=4 {
+            let number = 4 * round + place;
+            let request = world.request(0, number, number - 1, &[&put(number)]);
+            (1..4).for_each(|id| world.submit(&request, ReplicaId(id)));
+            let time = world.now_at(ReplicaId(0)).wall;
+            let batch = Batch::new(time, vec![Item::Request(request)]);
+            propose(&mut world, ReplicaId(0), gap + place, batch);
+        }
+        world.pass(Span::milliseconds(900));
+        let time = world.now_at(ReplicaId(0)).wall;
+        propose(&mut world, ReplicaId(0), gap, Batch::new(time, vec![]));
+        world.pass(Span::milliseconds(10));
+    }
+    let slow = |notice: &Notice| matches!(notice, Notice::Suspects(_, Suspicion::Slow));
+    assert!(world.nodes[1].notices.iter().any(slow), "{:?}", world.executed());
+}
+
+/// T6: what is large is not asked for as often as what is small.
+#[test]
+fn a_flood_of_questions_for_large_entries_is_answered_with_so_many_bytes() {
+    let mut world = World::new(4);
+    let value = Blob::from(vec![7; 1 << 20]);
+    for number in 1..=7 {
+        let operation = KvOperation::Put { key: Blob::from("k"), value: value.clone() };
+        let request = world.request(0, number, number - 1, &[&operation.to_bytes()]);
+        world.submit(&request, ReplicaId(0));
+        world.deliver_all();
+    }
+    for _ in 0..200 {
+        let message = PeerMessage::Fetch(Fetch::Decided(Seq(1)));
+        world.deliver_certainly(Flight { from: ReplicaId(3), to: ReplicaId(0), message });
+    }
+    let answers = world.network.drain(..).map(|flight| wire::size(&flight.message));
+    let bytes: usize = answers.sum();
+    assert!(bytes > 60 << 20, "an honest laggard gets what it needs: {bytes}");
+    assert!(bytes < 80 << 20, "{bytes}");
+    assert!(world.rejects(0).contains(&Reject::OverQuota));
+    world.pass(Span::seconds(2));
+    let message = PeerMessage::Fetch(Fetch::Decided(Seq(1)));
+    world.deliver_certainly(Flight { from: ReplicaId(3), to: ReplicaId(0), message });
+    assert!(!world.network.is_empty(), "the quota is for a while");
 }
 
 #[test]

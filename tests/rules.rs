@@ -12,7 +12,7 @@ const LAYERS: [&str; 5] = ["types", "wire", "crypto", "message", "replica"];
 const SERVICE_KNOWS: [&str; 2] = ["types", "wire"];
 
 /// The rooms that are functions of their inputs: no clock, no chance, no outside world.
-const PURE: [&str; 12] = [
+const PURE: [&str; 13] = [
     "replica/",
     "message/",
     "service/",
@@ -21,6 +21,7 @@ const PURE: [&str; 12] = [
     "client/outcome",
     "client/proved",
     "client/reads",
+    "client/receipt",
     "client/requests",
     "client/resume",
     "client/session",

@@ -7,9 +7,11 @@ use quorate::message::{
     Evidence, PeerMessage, Prepare, RecoveryRequest, Signed, ViewChange, Voter,
 };
 use quorate::replica::{Durable, Input, Outgoing, Record, Standing};
-use quorate::service::kv::KvOperation;
-use quorate::types::{Digest, Incarnation, Nonce, ReplicaId, Seq, Span, View};
+use quorate::service::kv::{KeyValue, KvOperation};
+use quorate::service::{self, Context, Data, KeyRange, Service};
+use quorate::types::{ClientId, Digest, Incarnation, Nonce, ReplicaId, Seq, Span, View};
 use quorate::wire::{Blob, List};
+use std::sync::Arc;
 use world::{Disk, Flight, World, parameters, replica_key};
 
 const R0: ReplicaId = ReplicaId(0);
@@ -95,6 +97,27 @@ fn a_recovered_replica_votes_after_every_restart() {
     }
     nonces.dedup();
     assert_eq!(nonces.len(), 3, "every start asks under a nonce of its own");
+}
+
+/// The log may end between the stable checkpoint that ended a recovery and the record that
+/// says so. Then nobody orders anything, and the others are one fewer.
+#[test]
+fn a_recovery_that_was_done_but_not_recorded_is_done_after_a_restart() {
+    let mut world = World::new(4);
+    order(&mut world, 1..=3);
+    world.node_mut(R3).keeps_whole_log = true;
+    lose_disk(&mut world, R3);
+    world.pass(Span::seconds(10));
+    assert_eq!(*world.replica(3).standing(), Standing::Voting);
+    world.crash(R3);
+    let log = &mut world.node_mut(R3).disk.log;
+    let done = log.iter().position(|record| matches!(record, Record::Recovered(_)));
+    log.truncate(done.expect("it said so"));
+    assert!(log.iter().any(|record| matches!(record, Record::Recovering(_))));
+    world.crash(R0);
+    world.start(R3, false);
+    world.pass(Span::seconds(1));
+    assert_eq!(*world.replica(3).standing(), Standing::Voting);
 }
 
 /// What a primary proposed in opening a view binds it also when the log is compacted
@@ -279,6 +302,61 @@ fn one_liar_is_convicted_once_however_many_lives_it_makes_up() {
         world.deliver_certainly(Flight { from: R3, to: R1, message });
     }
     assert_eq!(world.replica(1).evidence().len(), 1);
+}
+
+/// A service that is not alike everywhere.
+struct Odd;
+
+impl Service for Odd {
+    fn apply(&self, context: &Context, operation: &[u8], data: &mut Data<'_>) -> Vec<u8> {
+        data.put(b"odd", "one out");
+        KeyValue.apply(context, operation, data)
+    }
+
+    fn query(&self, client: ClientId, operation: &[u8], data: &service::View<'_>) -> Vec<u8> {
+        KeyValue.query(client, operation, data)
+    }
+
+    fn proof_range(&self, operation: &[u8]) -> Option<KeyRange> {
+        KeyValue.proof_range(operation)
+    }
+}
+
+/// S16: a state that was found to be wrong is not the only one. Those after it followed from
+/// it, and the next start must not go on from there.
+#[test]
+fn a_diverged_replica_does_not_start_from_what_followed_from_its_wrong_state() {
+    let mut world = World::new(4);
+    world.crash(R3);
+    world.service = Arc::new(Odd);
+    world.start(R3, false);
+    world.deliver_all();
+    world.service = Arc::new(KeyValue);
+    lose(&mut world, |flight| {
+        let tells = matches!(flight.message, PeerMessage::Checkpoint(_) | PeerMessage::Stable(_));
+        flight.to == R3 && tells
+    });
+    order(&mut world, 1..=17);
+    [R0, R1, R2].into_iter().for_each(|id| world.node_mut(id).holds_saves = true);
+    order(&mut world, 18..=26);
+    assert!(world.node(R3).disk.states.contains_key(&Seq(24)));
+
+    world.crash(R3);
+    world.filters.clear();
+    lose(&mut world, |flight| {
+        let orders = matches!(flight.message, PeerMessage::Commit(_) | PeerMessage::Decided(..));
+        flight.to == R3 && orders
+    });
+    world.start(R3, false);
+    world.pass(Span::seconds(2));
+    assert_eq!(world.replica(3).stable(), Seq(16), "it has found out, and has the true state");
+    world.crash(R3);
+    world.start(R3, false);
+    assert_eq!(world.executed()[3], 16);
+    world.filters.clear();
+    [R0, R1, R2].into_iter().for_each(|id| world.release_saves(id));
+    world.pass(Span::seconds(2));
+    assert_eq!(world.digests()[3], world.digests()[0]);
 }
 
 /// S10: everybody restarts, and one comes back without its disk. What the others heard of

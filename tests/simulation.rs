@@ -1,7 +1,7 @@
 //! A few simulated worlds in every test run; `quorate simulate` runs as many as one likes.
 
 use quorate::byzantine::cast;
-use quorate::sim::{self, Options, Report};
+use quorate::sim::{self, Control, Invariant, Options, Plan, Report};
 
 fn run(options: Options) -> Report {
     let report = sim::run(&options);
@@ -36,6 +36,51 @@ fn a_seed_is_one_run() {
         assert_eq!(traced.digest, again.digest, "seed {seed}");
         assert_eq!(traced.steps, again.steps);
         assert!(!traced.trace.is_empty());
+    }
+}
+
+/// The seeds, from 0 on, that one must run until a broken promise is noticed.
+fn caught_within(control: Control, most: u64) -> (u64, Invariant) {
+    let control = Some(control);
+    (0..most)
+        .find_map(|seed| {
+            let report = sim::run(&Options { seed, control, ..Options::default() });
+            report.violation.map(|violation| (seed, violation.invariant))
+        })
+        .unwrap_or_else(|| panic!("{control:?} is not noticed in {most} seeds"))
+}
+
+/// S19, P1, B1: a check that cannot fail is worse than none.
+#[test]
+fn more_than_f_equivocators_are_noticed() {
+    caught_within(Control::Equivocators, 40);
+}
+
+/// S4, S13: with every disk lying, a blackout loses what clients were told.
+#[test]
+fn disks_that_all_lie_are_noticed() {
+    let (_, invariant) = caught_within(Control::LyingDisks, 5);
+    assert!(
+        matches!(invariant, Invariant::Agreement | Invariant::Honesty | Invariant::Clients),
+        "{invariant:?}"
+    );
+}
+
+/// A plan may be changed and run: what is left of it goes much as it would have gone.
+#[test]
+fn a_plan_without_its_calamities_is_a_run_as_well() {
+    for seed in 0..10 {
+        let options = Options { seed, ..Options::default() };
+        let mut plan = Plan::of(&options);
+        assert_eq!(sim::run_plan(plan.clone(), &options).digest, run(options.clone()).digest);
+        plan.calamities.clear();
+        plan.liars.clear();
+        plan.hostile.clear();
+        plan.twins = None;
+        plan.operations = 3;
+        let report = sim::run_plan(plan, &options);
+        assert_eq!(report.violation, None, "seed {seed}");
+        assert!(report.coverage.0.keys().all(|what| !what.starts_with("behaviour")));
     }
 }
 

@@ -1,8 +1,19 @@
 //! The command line: one file for each subcommand.
 
+mod access;
+pub mod cas;
+pub mod completions;
+pub mod config_check;
+pub mod del;
+pub mod get;
+pub mod init;
+pub mod list;
+pub mod node;
+pub mod put;
 pub mod simulate;
 
 use clap::{Parser, Subcommand};
+use std::fmt;
 use std::process::ExitCode;
 
 /// Byzantine fault-tolerant replication.
@@ -15,13 +26,93 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Write the files of a new cluster, with new keys
+    Init(init::Init),
+    /// Look into configuration files
+    #[command(subcommand)]
+    Config(Config),
+    /// Run one replica
+    Node(node::Run),
+    /// Put a value under a key
+    Put(put::Put),
+    /// Read the value under a key
+    Get(get::Get),
+    /// Remove a key
+    Del(del::Del),
+    /// Put a value if what is there is what was expected
+    Cas(cas::Cas),
+    /// List keys and values
+    List(list::List),
     /// Live through whole clusters' faults and lies, each decided by a seed
     Simulate(simulate::Simulate),
+    /// Print the completions for a shell
+    Completions(completions::Completions),
+}
+
+#[derive(Subcommand)]
+enum Config {
+    /// Say what files are, and what is wrong with them
+    Check(config_check::Check),
+}
+
+/// How a command ends when it does not end well. `simulate` has codes of its own.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Exit {
+    /// The service refuses the operation.
+    Refused = 1,
+    /// The command line is not understood.
+    Usage = 2,
+    /// No quorum answers, or the outcome is unknown.
+    NoQuorum = 3,
+    /// A proof does not hold, or somebody was caught lying.
+    NotVerified = 4,
+    /// The cluster does not know us.
+    NotAuthorised = 6,
+    /// Our own configuration or keys are no good.
+    Local = 7,
+}
+
+/// What went wrong, for people, and how the process ends.
+#[derive(Debug)]
+pub struct Failure {
+    /// How the process ends.
+    pub exit: Exit,
+    /// The fact, the likely cause, the next step.
+    pub message: String,
+}
+
+impl Failure {
+    /// This end, for this reason.
+    pub fn new(exit: Exit, message: impl fmt::Display) -> Failure {
+        Failure { exit, message: message.to_string() }
+    }
+
+    /// Our own configuration or keys are no good.
+    pub fn local(message: impl fmt::Display) -> Failure {
+        Failure::new(Exit::Local, message)
+    }
+
+    /// Says it, and ends.
+    fn tell(self) -> ExitCode {
+        eprintln!("quorate: {}", self.message);
+        ExitCode::from(self.exit as u8)
+    }
 }
 
 /// Runs the command line, and says how the process ends.
 pub fn run() -> ExitCode {
-    match Arguments::parse().command {
-        Command::Simulate(command) => command.run(),
-    }
+    let ended = match Arguments::parse().command {
+        Command::Init(command) => command.run(),
+        Command::Config(Config::Check(command)) => command.run(),
+        Command::Node(command) => command.run(),
+        Command::Put(command) => command.run(),
+        Command::Get(command) => command.run(),
+        Command::Del(command) => command.run(),
+        Command::Cas(command) => command.run(),
+        Command::List(command) => command.run(),
+        Command::Simulate(command) => return command.run(),
+        Command::Completions(command) => command.run(),
+    };
+    ended.map_or_else(Failure::tell, |()| ExitCode::SUCCESS)
 }

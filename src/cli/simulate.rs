@@ -1,27 +1,43 @@
 //! `quorate simulate`: runs seeds, stops at the first that breaks an invariant, and says
 //! how to see it again.
 
+mod expected;
+mod runs;
+mod show;
+
 use crate::byzantine::cast;
-use crate::sim::{self, Coverage, Invariant, Options, Report};
-use clap::Args;
+use crate::sim::shrink::{Failing, Shrunk, shrink};
+use crate::sim::{Control, Invariant, Options, Plan, Report};
+use clap::{Args, ValueEnum};
+use runs::{Failure, Sum};
 use std::ops::Range;
 use std::process::ExitCode;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Ends with 0 if every seed holds, 10 if safety breaks, 11 if progress does, 12 if a
-/// replica panics.
+const USAGE: u8 = 2;
+const SAFETY: u8 = 10;
+const PROGRESS: u8 = 11;
+const PANIC: u8 = 12;
+const NEVER_FIRED: u8 = 13;
+
+/// Lives through whole clusters' faults and lies, each decided by a seed; stops at the
+/// lowest seed that breaks an invariant.
 #[derive(Args, Clone)]
 #[command(after_help = "Examples:
-  quorate simulate --seeds 0..1000
-  quorate simulate --seed 42 --trace
-  quorate simulate --seeds 0..200 --behaviour equivocating
-  quorate simulate --list
+  quorate simulate --seeds 0..10000            run ten thousand worlds on all cores
+  quorate simulate --seed 42 --trace           see every event of one
+  quorate simulate --seed 42 --shrink          if it fails, find less that fails alike
+  quorate simulate --behaviour two-faced --replicas 7
+                                               two liars of one plan, among seven
+  quorate simulate --control lying-disks --seeds 0..50
+                                               a promise broken on purpose must be seen
+  quorate simulate --seeds 0..1000 -o json | jq .coverage
+  quorate simulate --list                      name the behaviours of liars
 
-Exit codes: 0 all hold, 2 usage, 10 safety broken, 11 no progress, 12 a panic")]
+Exit codes: 0 all hold, 2 usage, 10 safety broken, 11 no progress, 12 a panic,
+13 something that ten thousand seeds should cover never fired")]
 pub struct Simulate {
     /// Run one seed
-    #[arg(long, conflicts_with = "seeds")]
+    #[arg(long, value_name = "N", conflicts_with = "seeds")]
     seed: Option<u64>,
     /// Run the seeds from A up to, not including, B
     #[arg(long, value_name = "A..B", value_parser = seeds, default_value = "0..1000")]
@@ -32,15 +48,43 @@ pub struct Simulate {
     /// How the liars lie, instead of what each seed chooses
     #[arg(long, value_name = "NAME")]
     behaviour: Option<String>,
-    /// End each run after so many events
+    /// Break this promise on purpose, to see that it is noticed
+    #[arg(long, value_enum, value_name = "PROMISE")]
+    control: Option<Broken>,
+    /// End each run after so many events, and ask for no progress
     #[arg(long, value_name = "COUNT")]
     steps: Option<u64>,
     /// Print every event of the run
     #[arg(long, requires = "seed")]
     trace: bool,
+    /// Look for a smaller run that fails alike
+    #[arg(long)]
+    shrink: bool,
+    /// How many seeds run at a time [default: one for each core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    jobs: Option<u16>,
+    /// How the result is printed
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "table")]
+    output: Format,
     /// List the behaviours of liars
     #[arg(long)]
     list: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people
+    Table,
+    /// For programs: one object
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Broken {
+    /// More than f propose and vote for two things at once
+    Equivocators,
+    /// All disks say that they synced, and did not
+    LyingDisks,
 }
 
 fn seeds(text: &str) -> Result<Range<u64>, String> {
@@ -53,38 +97,14 @@ fn seeds(text: &str) -> Result<Range<u64>, String> {
     }
 }
 
-#[derive(Default)]
-struct Sum {
-    runs: u64,
-    steps: u64,
-    simulated: u64,
-    messages: Vec<u64>,
-    requests: Vec<u64>,
-    coverage: Coverage,
-    failure: Option<Failure>,
-}
-
-enum Failure {
-    Violation(Box<Report>),
-    Panic(u64, String),
-}
-
-impl Failure {
-    fn seed(&self) -> u64 {
-        match self {
-            Failure::Violation(report) => report.seed,
-            Failure::Panic(seed, _) => *seed,
-        }
-    }
-}
+/// Twins are two honest copies of one replica; no behaviour makes them.
+const TWINS: &str = "two honest copies of one replica, with one key and two disks; a seed's choice";
 
 impl Simulate {
     /// Runs it.
     pub fn run(&self) -> ExitCode {
         if self.list {
-            for role in cast() {
-                println!("{:20} {}", role.name, role.about);
-            }
+            list();
             return ExitCode::SUCCESS;
         }
         if let Some(name) = &self.behaviour
@@ -93,11 +113,28 @@ impl Simulate {
             eprintln!(
                 "quorate: there is no behaviour {name:?}; 'quorate simulate --list' names them"
             );
-            return ExitCode::from(2);
+            return ExitCode::from(USAGE);
         }
-        let range = self.seed.map_or(self.seeds.clone(), |seed| seed..seed + 1);
-        let sum = self.run_all(range);
-        self.print(sum)
+        runs::keep_panics();
+        let range = self.seed.map_or(self.seeds.clone(), |seed| seed..seed.saturating_add(1));
+        let sum = match self.seed.filter(|_| self.trace) {
+            Some(seed) => self.trace(seed),
+            None => runs::run_all(range, self.jobs(), |seed| self.options(seed)),
+        };
+        let shrunk = sum.failure.as_ref().filter(|_| self.shrink);
+        let shrunk = shrunk.and_then(|failure| self.shrink(failure));
+        let is_drawn = self.behaviour.is_none() && self.control.is_none();
+        let never = match is_drawn && sum.failure.is_none() && sum.runs >= expected::ENOUGH_SEEDS {
+            true => expected::missing(&sum.coverage),
+            false => vec![],
+        };
+        self.print(&sum, shrunk.as_ref(), &never);
+        ExitCode::from(code(&sum, &never))
+    }
+
+    fn jobs(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        self.jobs.map_or_else(cores, usize::from)
     }
 
     fn options(&self, seed: u64) -> Options {
@@ -107,102 +144,61 @@ impl Simulate {
             behaviour: self.behaviour.clone(),
             steps: self.steps,
             trace: self.trace,
+            control: self.control.map(|broken| match broken {
+                Broken::Equivocators => Control::Equivocators,
+                Broken::LyingDisks => Control::LyingDisks,
+            }),
         }
     }
 
-    fn run_all(&self, range: Range<u64>) -> Sum {
-        let next = AtomicU64::new(range.start);
-        let stop = AtomicBool::new(false);
-        let sum = Mutex::new(Sum::default());
-        let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        std::thread::scope(|scope| {
-            for _ in 0..workers {
-                scope.spawn(|| {
-                    while !stop.load(Ordering::Relaxed) {
-                        let seed = next.fetch_add(1, Ordering::Relaxed);
-                        if seed >= range.end {
-                            break;
-                        }
-                        self.run_one(seed, &sum, &stop);
-                    }
-                });
-            }
-        });
-        sum.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    fn run_one(&self, seed: u64, sum: &Mutex<Sum>, stop: &AtomicBool) {
+    /// Runs one seed and prints its events. Those of a table go to the standard output;
+    /// beside JSON they would be in the way.
+    fn trace(&self, seed: u64) -> Sum {
         let options = self.options(seed);
-        let outcome = std::panic::catch_unwind(|| sim::run(&options));
-        let mut sum = sum.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let failure = match outcome {
-            Ok(report) => {
-                sum.runs += 1;
-                sum.steps += report.steps;
-                sum.simulated += report.simulated.0;
-                sum.messages.push(report.messages);
-                sum.requests.push(report.requests);
-                sum.coverage.merge(&report.coverage);
-                if self.trace {
-                    report.trace.iter().for_each(|line| println!("{line}"));
-                    println!("trace digest {}", report.digest);
-                }
-                report.violation.is_some().then(|| Failure::Violation(Box::new(report)))
-            }
-            Err(panic) => {
-                let text = panic.downcast_ref::<String>().cloned();
-                let text = text.or(panic.downcast_ref::<&str>().map(|text| text.to_string()));
-                Some(Failure::Panic(seed, text.unwrap_or_default()))
-            }
+        let mut told = Vec::new();
+        let sum = runs::run_all(seed..seed.saturating_add(1), 1, |_| options.clone());
+        let report = match &sum.failure {
+            Some(Failure::Violation(report)) => Some(Report::clone(report)),
+            Some(Failure::Panic(..)) => None,
+            None => runs::run_one(&options).ok(),
         };
-        if let Some(failure) = failure {
-            stop.store(true, Ordering::Relaxed);
-            let is_first = sum.failure.as_ref().is_none_or(|one| failure.seed() < one.seed());
-            if is_first {
-                sum.failure = Some(failure);
-            }
+        if let Some(report) = report {
+            told.extend(report.trace);
+            told.push(format!("trace digest {}", report.digest));
         }
+        match self.output {
+            Format::Table => told.iter().for_each(|line| println!("{line}")),
+            Format::Json => told.iter().for_each(|line| eprintln!("{line}")),
+        }
+        sum
     }
 
-    fn print(&self, mut sum: Sum) -> ExitCode {
-        sum.messages.sort_unstable();
-        sum.requests.sort_unstable();
-        let median = |values: &[u64]| values.get(values.len() / 2).copied().unwrap_or(0);
-        println!(
-            "{} schedules, {} steps, {:.1} simulated hours; median {} messages, {} requests",
-            sum.runs,
-            sum.steps,
-            sum.simulated as f64 / 3.6e9,
-            median(&sum.messages),
-            median(&sum.requests),
-        );
-        println!("covered:");
-        for (what, count) in &sum.coverage.0 {
-            println!("  {count:>10} {what}");
+    fn shrink(&self, failure: &Failure) -> Option<Shrunk> {
+        let options = Options { trace: false, ..self.options(failure.seed()) };
+        let failing = match failure {
+            Failure::Panic(..) => Failing::Panic,
+            Failure::Violation(report) => Failing::Invariant(report.violation.as_ref()?.invariant),
+        };
+        eprintln!("seed {} fails; looking for less that fails alike", failure.seed());
+        shrink(&options, Plan::of(&options), failing)
+    }
+
+    fn print(&self, sum: &Sum, shrunk: Option<&Shrunk>, never: &[String]) {
+        let again = sum.failure.as_ref().map(|failure| self.again(failure.seed()));
+        let again = again.unwrap_or_default();
+        if self.output == Format::Json {
+            return println!("{:#}", show::as_json(sum, shrunk, never, &again));
         }
-        match sum.failure {
-            None => {
-                println!("every invariant held");
-                ExitCode::SUCCESS
-            }
-            Some(Failure::Panic(seed, text)) => {
-                println!("seed {seed} panics: {text}\nsee it again: {}", self.again(seed));
-                ExitCode::from(12)
-            }
-            Some(Failure::Violation(report)) => {
-                report.story.iter().for_each(|line| println!("{line}"));
-                println!("plan: {:?}", report.plan);
-                let violation = report.violation.as_ref().expect("a failure has one");
-                println!(
-                    "seed {} breaks {violation}\nsee it again: {}",
-                    report.seed,
-                    self.again(report.seed)
-                );
-                match violation.invariant {
-                    Invariant::Progress => ExitCode::from(11),
-                    _ => ExitCode::from(10),
-                }
-            }
+        println!("{}\n\n{}\n", show::coverage(sum), show::totals(sum));
+        match &sum.failure {
+            None => println!("every invariant held"),
+            Some(failure) => println!("{}", show::failure(failure, &again)),
+        }
+        if let Some(shrunk) = shrunk {
+            println!("{}", show::shrunk(shrunk));
+        }
+        if !never.is_empty() {
+            println!("{}", show::never_fired(never));
         }
     }
 
@@ -214,9 +210,31 @@ impl Simulate {
         if let Some(behaviour) = &self.behaviour {
             command += &format!(" --behaviour {behaviour}");
         }
+        if let Some(name) = self.control.as_ref().and_then(ValueEnum::to_possible_value) {
+            command += &format!(" --control {}", name.get_name());
+        }
         if let Some(steps) = self.steps {
             command += &format!(" --steps {steps}");
         }
         command
+    }
+}
+
+fn list() {
+    for role in cast() {
+        println!("{:24} {}", role.name, role.about);
+    }
+    println!("{:24} {TWINS}", "twins");
+}
+
+fn code(sum: &Sum, never: &[String]) -> u8 {
+    match &sum.failure {
+        Some(Failure::Panic(..)) => PANIC,
+        Some(Failure::Violation(report)) => {
+            let broken = report.violation.as_ref().map(|violation| violation.invariant);
+            if broken == Some(Invariant::Progress) { PROGRESS } else { SAFETY }
+        }
+        None if !never.is_empty() => NEVER_FIRED,
+        None => 0,
     }
 }

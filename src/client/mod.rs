@@ -2,7 +2,8 @@
 //! ask again.
 //!
 //! [`Session`] is pure, as the replica is: time is handed in, and what is to be sent is
-//! taken out. It knows no socket, clock, thread or randomness.
+//! taken out. It knows no socket, clock, thread or randomness. [`Client`] is what programs
+//! use: connections to all replicas, and a task that owns a session (see [`driver`]).
 //!
 //! # What is believed (§ Normal case, 6)
 //!
@@ -44,6 +45,19 @@
 //! `Q` replicas give alike, since the others are too few to accept anything; fewer may
 //! be behind, or lying, and end nothing.
 //!
+//! # Receipts
+//!
+//! What a session believes, it believes for its caller alone. Who must show to others
+//! that an operation was executed submits it [with
+//! receipts](Session::submit_with_receipts): once the outcome is known, the session asks
+//! all replicas to sign it, and makes a [`Receipt`] of `Q` signatures for each
+//! operation, which anybody checks who has the genesis (see [`receipt`]). Replicas can
+//! sign only what they keep, so the session acknowledges nothing of such a bundle before
+//! it has the receipts, or they have been given up: by the caller, who abandons the
+//! bundle; because the caller's time is over; or because the results that the replicas
+//! keep of the bundle itself leave no room for the rest of it. None of these undoes what
+//! was done.
+//!
 //! # Numbers
 //!
 //! Numbers are used one after the other, up to `window` above what is acknowledged.
@@ -53,9 +67,12 @@
 //! its numbers asks for them, see [`resume`].
 
 mod alike;
+pub mod driver;
 pub mod outcome;
 pub mod proved;
 mod reads;
+pub mod receipt;
+mod receipts;
 mod requests;
 pub mod resume;
 mod session;
@@ -64,10 +81,16 @@ mod views;
 #[cfg(test)]
 mod tests;
 
+pub use driver::{
+    Access, Client, ConnectError, Error, Got, KeyValueClient, List, Missing, Read, ReadHow,
+    Swapped, Written,
+};
 pub use outcome::{
-    Answer, Done, Fate, Freshness, HowRead, Outcome, SubmitError, Ticket, ToReplica, Unread,
+    Answer, Done, Fate, Freshness, HowRead, NoReceipts, Outcome, SubmitError, Ticket, ToReplica,
+    Unread,
 };
 pub use proved::{NotProved, Proved, Shown, prove};
 pub use reads::MOST_READS;
+pub use receipt::Receipt;
 pub use requests::{MOST_WAITING_BYTES, MOST_WAITING_OPERATIONS};
 pub use session::{MOST_OUTCOMES, MOST_OUTGOING, Session, Settings, Setup, Start};

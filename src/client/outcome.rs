@@ -1,6 +1,7 @@
 //! What a session tells its caller.
 
 use super::proved::Proved;
+use super::receipt::Receipt;
 use crate::service::Refusal;
 use crate::types::{Digest, ReplicaId, RequestNumber, Seq, Timestamp};
 use crate::wire::Blob;
@@ -33,6 +34,14 @@ pub enum ToReplica {
 pub enum Outcome {
     /// Every operation was executed, in order.
     Done(Vec<Done>),
+    /// Every operation was executed, in order, and receipts for them were asked for.
+    Receipted {
+        /// What came of each.
+        done: Vec<Done>,
+        /// A receipt for each, or why there are none. That changes nothing of what was
+        /// done.
+        receipts: Result<Vec<Receipt>, NoReceipts>,
+    },
     /// At least one operation was refused where it was ordered: a limit is not what the
     /// genesis says, or the session counts wrongly. It had no effect, and its number is
     /// given up: once the next request is executed, it never will have one, even should
@@ -75,6 +84,28 @@ pub struct Done {
     pub seq: Seq,
     /// Its result, in the service's own encoding.
     pub result: Blob,
+}
+
+/// Why there are no receipts for what was executed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum NoReceipts {
+    /// Too few signed in time.
+    #[error(
+        "executed, but only {signed} of {needed} replicas signed receipts in time: \
+         are the others up, and can they be reached?"
+    )]
+    TimedOut {
+        /// How many had signed for every operation.
+        signed: usize,
+        /// How many are needed.
+        needed: usize,
+    },
+    /// The outcome itself was known only when the caller's time was over.
+    #[error("executed, but that was known only after the caller's time was over: allow more")]
+    TooLate,
+    /// The replicas would have kept more results than the client may have kept.
+    #[error("executed, but its results had to be let go to make room: submit less at a time")]
+    NoRoom,
 }
 
 /// What became of one operation of a bundle.

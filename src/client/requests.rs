@@ -3,8 +3,9 @@
 
 use super::alike::Alike;
 use super::outcome::{
-    Answer, Done, Fate, HowRead, Outcome, SubmitError, Ticket, ToReplica, Unread,
+    Answer, Done, Fate, HowRead, NoReceipts, Outcome, SubmitError, Ticket, ToReplica, Unread,
 };
+use super::receipts::Executed;
 use super::session::{Out, Settings};
 use crate::crypto::{ClusterId, Signer};
 use crate::message::{ClientMessage, Parameters, Reject, Reply, ReplyOutcome, Request, Signed};
@@ -82,12 +83,22 @@ enum Caller {
     WasToldUnknown,
 }
 
+/// Whether the caller wants receipts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Receipts {
+    NotWanted,
+    Wanted,
+    /// They were, and there will be none.
+    Missing(NoReceipts),
+}
+
 struct Bundle {
     ticket: Ticket,
     operations: Vec<Blob>,
     fates: Vec<Option<Fate>>,
     deadline: Instant,
     caller: Caller,
+    receipts: Receipts,
     /// None while it waits for the window.
     sent: Option<Sent>,
     /// Which replicas say that they don't take it.
@@ -124,6 +135,10 @@ pub(super) struct Requests {
     /// Bundles that were refused for lack of room, to be signed again with more
     /// acknowledged.
     starved: BTreeSet<RequestNumber>,
+    /// Bundles of which nothing is acknowledged before they have their receipts.
+    held: BTreeSet<RequestNumber>,
+    /// Bundles that were executed, and want theirs.
+    executed: Vec<Executed>,
     waiting_operations: u64,
     waiting_bytes: u64,
 }
@@ -138,6 +153,8 @@ impl Requests {
             open: BTreeMap::new(),
             unsent_from: RequestNumber(0),
             starved: BTreeSet::new(),
+            held: BTreeSet::new(),
+            executed: Vec::new(),
             waiting_operations: 0,
             waiting_bytes: 0,
         }
@@ -162,11 +179,14 @@ impl Requests {
     /// Everything up to here may be forgotten by the replicas: all below the lowest open
     /// number, but no more than the state takes.
     pub(super) fn acknowledged(&self) -> RequestNumber {
-        let settled = match self.open.first_key_value() {
-            Some((lowest, _)) => RequestNumber(lowest.0 - 1),
-            None => self.numbers.used,
-        };
+        let settled =
+            self.lowest_needed().map_or(self.numbers.used, |one| RequestNumber(one.0 - 1));
         settled.min(self.window_above(self.numbers.executed))
+    }
+
+    /// The lowest number whose outcome is open, or of which receipts are.
+    fn lowest_needed(&self) -> Option<RequestNumber> {
+        self.open.keys().next().into_iter().chain(self.held.first()).min().copied()
     }
 
     fn window_above(&self, number: RequestNumber) -> RequestNumber {
@@ -199,7 +219,7 @@ impl Requests {
         });
         let (waiting, limit) = (self.waiting_operations + count, MOST_WAITING_OPERATIONS);
         if !fits && waiting > limit {
-            let oldest = self.open.first_key_value().map_or(self.numbers.used, |(one, _)| *one);
+            let oldest = self.lowest_needed().unwrap_or(self.numbers.used);
             return Err(SubmitError::QueueFull { waiting: self.waiting_operations, limit, oldest });
         }
         let (bytes, limit) = (self.waiting_bytes + bytes(operations), MOST_WAITING_BYTES);
@@ -235,6 +255,7 @@ impl Requests {
             operations,
             deadline,
             caller: Caller::Waits,
+            receipts: Receipts::NotWanted,
             sent: None,
             hints: Alike::default(),
             declined: None,
@@ -243,8 +264,52 @@ impl Requests {
         Ok(ticket)
     }
 
+    /// Nothing of this bundle is acknowledged before it has receipts.
+    pub(super) fn want_receipts(&mut self, ticket: Ticket) {
+        let Ticket::Submitted(first, _) = ticket else { return };
+        if let Some(bundle) = self.bundles.get_mut(&first) {
+            bundle.receipts = Receipts::Wanted;
+            self.held.insert(first);
+        }
+    }
+
+    /// Bundles that were executed since, and are to have receipts.
+    pub(super) fn take_executed(&mut self) -> Vec<Executed> {
+        std::mem::take(&mut self.executed)
+    }
+
+    /// The receipts of a bundle are there, or given up.
+    pub(super) fn release(&mut self, first: RequestNumber) {
+        self.held.remove(&first);
+    }
+
+    /// An open bundle goes on without receipts.
+    fn give_up_receipts(&mut self, first: RequestNumber, why: NoReceipts) {
+        if let Some(bundle) = self.bundles.get_mut(&first)
+            && bundle.receipts == Receipts::Wanted
+        {
+            bundle.receipts = Receipts::Missing(why);
+            self.held.remove(&first);
+        }
+    }
+
+    /// Where everything before a bundle is acknowledged, and there is no room still, its
+    /// own results take it. They must be acknowledged, or the rest is never executed.
+    fn make_room(&mut self) {
+        let is_full = |first: &RequestNumber| {
+            self.bundles.get(first).is_some_and(|bundle| {
+                let acknowledged = bundle.sent.as_ref().map(|sent| sent.request.body.acknowledged);
+                acknowledged.and_then(RequestNumber::next) == Some(*first)
+                    && bundle.fates.iter().any(Option::is_some)
+            })
+        };
+        let full: Vec<RequestNumber> = self.starved.iter().copied().filter(is_full).collect();
+        full.into_iter().for_each(|first| self.give_up_receipts(first, NoReceipts::NoRoom));
+    }
+
     /// Sends what the window has room for: to the primary alone, the first time.
     pub(super) fn pump(&mut self, now: Instant, primary: ReplicaId, out: &mut Out) {
+        self.make_room();
         let acknowledged = self.acknowledged();
         let end = self.window_above(acknowledged);
         let mut sent_through = None;
@@ -280,7 +345,13 @@ impl Requests {
             if sent.request.body.acknowledged >= acknowledged {
                 return true;
             }
-            let settled = bundle.fates.iter().take_while(|fate| fate.is_some()).count();
+            // What is to be proved stays whole.
+            let settled = match bundle.receipts {
+                Receipts::Wanted => 0,
+                Receipts::NotWanted | Receipts::Missing(_) => {
+                    bundle.fates.iter().take_while(|fate| fate.is_some()).count()
+                }
+            };
             let rest = RequestNumber(first.0 + settled as u64);
             sent.request = sign(author, rest, acknowledged, &bundle.operations[settled..]);
             out.send(ToReplica::All, ClientMessage::Request(sent.request.clone()));
@@ -408,9 +479,32 @@ impl Requests {
         let index = usize::try_from(number.0 - first.0).expect("a place in the bundle");
         bundle.fates[index] = Some(fate);
         if bundle.fates.iter().all(Option::is_some) {
-            let bundle = self.forget(first).expect("it was here just now");
-            let fates = bundle.fates.into_iter().flatten().collect();
-            out.report(bundle.ticket, outcome(bundle.ticket, first, fates));
+            let mut bundle = self.forget(first).expect("it was here just now");
+            let fates = std::mem::take(&mut bundle.fates).into_iter().flatten().collect();
+            match outcome(bundle.ticket, first, fates) {
+                Outcome::Done(done) => self.on_done(first, bundle, done, out),
+                other => out.report(bundle.ticket, other),
+            }
+        }
+    }
+
+    /// A bundle is done: that is all, or it is to be proved.
+    fn on_done(&mut self, first: RequestNumber, bundle: Bundle, done: Vec<Done>, out: &mut Out) {
+        let Bundle { ticket, operations, deadline, sent, receipts, .. } = bundle;
+        match receipts {
+            Receipts::NotWanted => out.report(ticket, Outcome::Done(done)),
+            Receipts::Missing(why) => {
+                out.report(ticket, Outcome::Receipted { done, receipts: Err(why) });
+            }
+            Receipts::Wanted => {
+                // Not sent yet, and done: somebody else with this key asked for the same.
+                let request = sent.map_or_else(
+                    || sign(&self.author, first, RequestNumber(0), &operations),
+                    |sent| sent.request,
+                );
+                self.held.insert(first);
+                self.executed.push(Executed { ticket, request, done, deadline });
+            }
         }
     }
 
@@ -424,6 +518,7 @@ impl Requests {
         match ticket {
             Ticket::Submitted(..) if bundle.sent.is_some() => {
                 bundle.caller = Caller::WasToldUnknown;
+                self.give_up_receipts(first, NoReceipts::TooLate);
                 out.report(ticket, Outcome::Unknown { declined });
             }
             Ticket::Submitted(..) => {
@@ -447,6 +542,7 @@ impl Requests {
     fn forget(&mut self, first: RequestNumber) -> Option<Bundle> {
         let bundle = self.bundles.remove(&first)?;
         self.starved.remove(&first);
+        self.held.remove(&first);
         let last = first.0 + (bundle.operations.len() as u64 - 1);
         for number in (first.0..=last).map(RequestNumber) {
             self.open.remove(&number);

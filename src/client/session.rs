@@ -3,12 +3,12 @@
 use super::outcome::{Freshness, Outcome, SubmitError, Ticket, ToReplica, Unread};
 use super::proved;
 use super::reads::{MOST_READS, Reads};
+use super::receipts::Receipts;
 use super::requests::{Author, Numbers, Requests, Rules};
 use super::resume::{Learned, Resume};
 use super::views::Views;
 use crate::crypto::{Scheme, Signer};
-use crate::message::genesis::BadGenesis;
-use crate::message::{ClientMessage, Genesis, Reject, ToClient, Verifier};
+use crate::message::{CheckedGenesis, ClientMessage, Receipt, Reject, Signed, ToClient, Verifier};
 use crate::service::Service;
 use crate::types::{ClientId, Committee, Instant, Nonce, ReplicaId, RequestNumber, Span};
 use crate::wire::Blob;
@@ -73,7 +73,7 @@ pub struct Setup<S> {
     /// The client's key.
     pub signer: Box<dyn Signer>,
     /// The cluster.
-    pub genesis: Arc<Genesis>,
+    pub genesis: Arc<CheckedGenesis>,
     /// The service that the cluster replicates, to compute what proofs prove.
     pub service: Arc<dyn Service>,
     /// The rule by which certificates in proofs are judged.
@@ -119,6 +119,7 @@ pub struct Session<S> {
     views: Views,
     requests: Requests,
     reads: Reads,
+    receipts: Receipts,
     asking: Option<Asking>,
     out: Out,
 }
@@ -132,9 +133,9 @@ impl<S: Scheme> Session<S> {
         settings: Settings,
         start: Start,
         nonce: Nonce,
-    ) -> Result<Session<S>, BadGenesis> {
+    ) -> Session<S> {
         let Setup { client, signer, genesis, service, scheme } = setup;
-        let committee = genesis.check()?;
+        let committee = genesis.committee();
         let author = Author { client, cluster: genesis.cluster(), signer };
         let parameters = genesis.parameters;
         let rules = Rules { quorum: committee.quorum(), parameters, settings };
@@ -145,11 +146,12 @@ impl<S: Scheme> Session<S> {
             result_bytes: parameters.result_bytes,
             settings,
             service,
-            verifier: Verifier::new(genesis, scheme)?,
+            verifier: Verifier::new(genesis, scheme),
             nonce,
             views: Views::default(),
             requests: Requests::new(author, rules),
             reads: Reads::new(committee, settings, nonce),
+            receipts: Receipts::new(client, committee, settings),
             asking: None,
             out: Out::default(),
         };
@@ -160,7 +162,7 @@ impl<S: Scheme> Session<S> {
             }
             Start::Lost => session.ask_for_numbers(now),
         }
-        Ok(session)
+        session
     }
 
     /// Whether operations can be submitted: not before lost numbers are learned.
@@ -169,8 +171,12 @@ impl<S: Scheme> Session<S> {
     }
 
     /// Where a later session of this client may [`Start::Continue`]. Whoever relies on
-    /// it has it on disk before what was submitted is sent.
+    /// it has it on disk before what was submitted is sent. A session that has not
+    /// learned its numbers yet has none to go on from.
     pub fn to_continue(&self) -> Start {
+        if !self.is_ready() {
+            return Start::Lost;
+        }
         let Numbers { used, executed } = self.requests.numbers();
         Start::Continue { used, executed }
     }
@@ -187,6 +193,26 @@ impl<S: Scheme> Session<S> {
 
     /// Submits operations to be executed in order, under one signature.
     pub fn submit(&mut self, now: Instant, operations: Vec<Blob>) -> Result<Ticket, SubmitError> {
+        let ticket = self.take(now, operations)?;
+        self.pump(now);
+        Ok(ticket)
+    }
+
+    /// The same, and asks for receipts of all of them once they are executed. If they
+    /// are, the outcome is [`Outcome::Receipted`], at the latest when the caller's time
+    /// is over.
+    pub fn submit_with_receipts(
+        &mut self,
+        now: Instant,
+        operations: Vec<Blob>,
+    ) -> Result<Ticket, SubmitError> {
+        let ticket = self.take(now, operations)?;
+        self.requests.want_receipts(ticket);
+        self.pump(now);
+        Ok(ticket)
+    }
+
+    fn take(&mut self, now: Instant, operations: Vec<Blob>) -> Result<Ticket, SubmitError> {
         self.requests.require_legal(&operations)?;
         self.require_taken()?;
         if !self.is_ready() {
@@ -194,9 +220,7 @@ impl<S: Scheme> Session<S> {
         }
         self.requests.require_room(&operations)?;
         let deadline = now.plus(self.settings.timeout);
-        let ticket = self.requests.take(operations, None, deadline)?;
-        self.pump(now);
-        Ok(ticket)
+        self.requests.take(operations, None, deadline)
     }
 
     /// Reads by quorum, and by order if that fails. The caller answers for it that the
@@ -229,7 +253,9 @@ impl<S: Scheme> Session<S> {
     /// with [`Start::Lost`].
     pub fn abandon(&mut self, now: Instant, ticket: Ticket) -> bool {
         let is_open = match ticket {
-            Ticket::Submitted(first, _) => self.requests.abandon(first),
+            Ticket::Submitted(first, _) => {
+                self.requests.abandon(first) || self.receipts.abandon(first)
+            }
             Ticket::Read(_) | Ticket::Proof(_) => false,
         };
         self.pump(now);
@@ -263,7 +289,8 @@ impl<S: Scheme> Session<S> {
                 let told = (result, changed);
                 self.reads.on_answer(from, number, operation, told, &mut self.out)
             }
-            ToClient::NotReady(number) => self.reads.on_not_ready(now, from, number, &mut self.out),
+            ToClient::NotReady(number) => self.on_not_ready(now, from, number),
+            ToClient::Receipt(receipt) => self.on_receipt(from, receipt),
             ToClient::Proved { number, certificate, proof, time } => {
                 self.on_proved(now, from, number, (certificate, proof, time))
             }
@@ -280,6 +307,7 @@ impl<S: Scheme> Session<S> {
     pub fn on_tick(&mut self, now: Instant) {
         self.requests.on_tick(now, &mut self.out);
         self.reads.on_tick(now, &mut self.out);
+        self.receipts.on_tick(now, &mut self.out);
         if let Some(asking) = self.asking.as_mut().filter(|asking| asking.retry_at <= now) {
             asking.pause = asking.pause.times(2).min(self.settings.most_retry);
             asking.retry_at = now.plus(asking.pause);
@@ -291,7 +319,12 @@ impl<S: Scheme> Session<S> {
     /// When [`Session::on_tick`] has something to do.
     pub fn next_deadline(&self) -> Option<Instant> {
         let asking = self.asking.as_ref().map(|asking| asking.retry_at);
-        let own = [self.requests.next_deadline(), self.reads.next_deadline(), asking];
+        let own = [
+            self.requests.next_deadline(),
+            self.reads.next_deadline(),
+            self.receipts.next_deadline(),
+            asking,
+        ];
         own.into_iter().flatten().min()
     }
 
@@ -361,10 +394,36 @@ impl<S: Scheme> Session<S> {
         self.reads.on_checked(now, from, number, checked, &mut self.out)
     }
 
-    /// Orders what must be, and sends what can be.
+    /// A replica can't answer a read, or sign a receipt. For that it is asked again.
+    fn on_not_ready(
+        &mut self,
+        now: Instant,
+        from: ReplicaId,
+        number: RequestNumber,
+    ) -> Result<(), Reject> {
+        match self.reads.on_not_ready(now, from, number, &mut self.out) {
+            Err(Reject::Unrequested) if self.receipts.is_wanted(number) => Ok(()),
+            verdict => verdict,
+        }
+    }
+
+    fn on_receipt(&mut self, from: ReplicaId, receipt: Signed<Receipt>) -> Result<(), Reject> {
+        self.receipts.require_wanted(from, &receipt.body)?;
+        let receipt = self.verifier.signed(receipt)?;
+        self.receipts.take(receipt, &mut self.out);
+        Ok(())
+    }
+
+    /// Asks for receipts, orders what must be, and sends what can be.
     fn pump(&mut self, now: Instant) {
         if !self.is_ready() {
             return;
+        }
+        for bundle in self.requests.take_executed() {
+            self.receipts.ask(now, bundle, &mut self.out);
+        }
+        for first in self.receipts.take_closed() {
+            self.requests.release(first);
         }
         for fallback in self.reads.take_fallbacks() {
             let ticket = fallback.ticket;

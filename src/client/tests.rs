@@ -5,6 +5,7 @@ mod ordered;
 mod proofs;
 mod random;
 mod reads;
+mod receipts;
 
 use super::*;
 use crate::crypto::{Ed25519, PublicKey, SecretKey};
@@ -75,12 +76,12 @@ impl Story {
         let setup = Setup {
             client: ME,
             signer: Box::new(client_key()),
-            genesis: Arc::new(genesis(replicas)),
+            genesis: genesis(replicas).checked().expect("a good genesis"),
             service: Arc::new(KeyValue),
             scheme: Ed25519,
         };
         let now = Instant(1_000);
-        let session = Session::new(now, setup, SETTINGS, start, NONCE).expect("a good genesis");
+        let session = Session::new(now, setup, SETTINGS, start, NONCE);
         Story { session, now }
     }
 
@@ -141,7 +142,10 @@ impl Story {
         let outgoing = self.session.take_outgoing();
         let requests = outgoing.into_iter().filter_map(|(to, message)| match message {
             ClientMessage::Request(request) => Some((to, request.body)),
-            ClientMessage::Read(..) | ClientMessage::Prove(..) | ClientMessage::Session(_) => None,
+            ClientMessage::Read(..)
+            | ClientMessage::Prove(..)
+            | ClientMessage::Session(_)
+            | ClientMessage::Receipt(_) => None,
         });
         requests.collect()
     }

@@ -46,6 +46,14 @@ impl Item {
             }
         }
     }
+
+    /// The last number that it uses: a bundle's, or the nonce.
+    pub fn last(&self) -> u64 {
+        match self {
+            Item::Request(request) => request.body.last().map_or(u64::MAX, |number| number.0),
+            Item::Recovery(recovery) => recovery.body.nonce.0,
+        }
+    }
 }
 
 #[derive(Encode, Decode)]

@@ -168,6 +168,31 @@ pub struct NewView {
     pub pre_prepares: List<Signed<PrePrepare>>,
 }
 
+/// A replica has executed an operation, and says so to whoever may be shown it. Not a
+/// vote: nothing in the protocol waits for one, and none can become untrue.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode)]
+pub struct Receipt {
+    /// Whose operation.
+    pub client: ClientId,
+    /// Its number.
+    pub number: RequestNumber,
+    /// The entry of the agreed order that executed it.
+    pub seq: Seq,
+    /// The digest of the operation.
+    pub operation: Digest,
+    /// The digest of the result.
+    pub result: Digest,
+    /// The replica.
+    pub by: Voter,
+}
+
+impl Receipt {
+    /// Whether the other says the same, whoever says it.
+    pub fn is_alike(&self, other: &Receipt) -> bool {
+        Receipt { by: self.by, ..*other } == *self
+    }
+}
+
 macro_rules! body {
     ($type:ty, $tag:literal, $self:ident => $author:expr) => {
         impl Body for $type {
@@ -188,3 +213,4 @@ body!(Commit, b"quorate1 commit_", self => Author::Replica(self.by.replica));
 body!(Checkpoint, b"quorate1 checkpt", self => Author::Replica(self.by.replica));
 body!(ViewChange, b"quorate1 viewchg", self => Author::Replica(self.by.replica));
 body!(NewView, b"quorate1 newview", self => Author::Replica(self.by.replica));
+body!(Receipt, b"quorate1 receipt", self => Author::Replica(self.by.replica));

@@ -6,10 +6,10 @@
 //! twice. The fields are private: a certificate is made from verified votes here, or
 //! decoded, and then it is worth nothing until the [`super::Verifier`] has judged it.
 
-use super::bodies::{Checkpoint, Commit, PrePrepare, Prepare, Signed, Voter};
+use super::bodies::{Checkpoint, Commit, PrePrepare, Prepare, Receipt, Signed, Voter};
 use super::verified::Verified;
 use crate::crypto::Signature;
-use crate::types::{Committee, Digest, ReplicaId, Seq, View};
+use crate::types::{ClientId, Committee, Digest, ReplicaId, RequestNumber, Seq, View};
 use crate::wire::List;
 use bincode::{Decode, Encode};
 use std::collections::BTreeMap;
@@ -45,6 +45,18 @@ pub struct CheckpointCertificate {
     seq: Seq,
     digest: Digest,
     checkpoints: List<Endorsement>,
+}
+
+/// `Q` receipts of distinct replicas alike: the operation was executed there, with that
+/// result.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Encode, Decode)]
+pub struct ReceiptCertificate {
+    client: ClientId,
+    number: RequestNumber,
+    seq: Seq,
+    operation: Digest,
+    result: Digest,
+    receipts: List<Endorsement>,
 }
 
 /// The first `needed` of these endorsements by the order of replicas, one for each.
@@ -206,5 +218,65 @@ impl CheckpointCertificate {
     /// Everybody who signed.
     pub fn voters(&self) -> impl Iterator<Item = Voter> {
         self.checkpoints.iter().map(|one| one.by)
+    }
+}
+
+impl ReceiptCertificate {
+    /// A certificate from receipts that say the same as this one, whoever signed it, if
+    /// they are enough.
+    pub fn new<'a>(
+        committee: Committee,
+        said: &Receipt,
+        receipts: impl IntoIterator<Item = &'a Verified<Signed<Receipt>>>,
+    ) -> Option<Verified<ReceiptCertificate>> {
+        let matching = receipts
+            .into_iter()
+            .filter(|one| one.body.is_alike(said))
+            .map(|one| Endorsement { by: one.body.by, signature: one.signature });
+        let receipts = members(matching, committee.quorum())?;
+        let Receipt { client, number, seq, operation, result, .. } = *said;
+        let certificate = ReceiptCertificate { client, number, seq, operation, result, receipts };
+        Some(Verified::vouch(certificate))
+    }
+
+    /// Whose operation was executed.
+    pub fn client(&self) -> ClientId {
+        self.client
+    }
+
+    /// Its number.
+    pub fn number(&self) -> RequestNumber {
+        self.number
+    }
+
+    /// The entry that executed it.
+    pub fn seq(&self) -> Seq {
+        self.seq
+    }
+
+    /// The digest of the operation.
+    pub fn operation(&self) -> Digest {
+        self.operation
+    }
+
+    /// The digest of the result.
+    pub fn result(&self) -> Digest {
+        self.result
+    }
+
+    /// The members' endorsements.
+    pub fn receipts(&self) -> &[Endorsement] {
+        &self.receipts
+    }
+
+    /// The receipt that an endorsement stands for.
+    pub fn receipt_of(&self, member: &Endorsement) -> Receipt {
+        let ReceiptCertificate { client, number, seq, operation, result, .. } = *self;
+        Receipt { client, number, seq, operation, result, by: member.by }
+    }
+
+    /// Everybody who signed.
+    pub fn voters(&self) -> impl Iterator<Item = Voter> {
+        self.receipts.iter().map(|one| one.by)
     }
 }

@@ -6,6 +6,8 @@ use crate::types::{ClientId, Committee, Digest, ReplicaId, Span};
 use crate::wire::{self, List};
 use bincode::{Decode, Encode};
 use std::collections::BTreeSet;
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// The most clients that one cluster lists.
 pub const MOST_CLIENTS: usize = 100_000;
@@ -149,6 +151,43 @@ impl Genesis {
     }
 }
 
+/// A genesis in which nothing is wrong: checked once, and then believed wherever it is
+/// handed to. The way to one is [`Genesis::checked`].
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct CheckedGenesis {
+    genesis: Genesis,
+    committee: Committee,
+    cluster: ClusterId,
+}
+
+impl Genesis {
+    /// Checks it, for everybody that needs a checked one.
+    pub fn checked(self) -> Result<Arc<CheckedGenesis>, BadGenesis> {
+        let committee = self.check()?;
+        let cluster = self.cluster();
+        Ok(Arc::new(CheckedGenesis { genesis: self, committee, cluster }))
+    }
+}
+
+impl CheckedGenesis {
+    /// Who takes part.
+    pub fn committee(&self) -> Committee {
+        self.committee
+    }
+
+    /// The cluster's name, as it was computed once.
+    pub fn cluster(&self) -> ClusterId {
+        self.cluster
+    }
+}
+
+impl Deref for CheckedGenesis {
+    type Target = Genesis;
+    fn deref(&self) -> &Genesis {
+        &self.genesis
+    }
+}
+
 impl Parameters {
     /// More bytes than the largest bundle takes, alone in a batch.
     fn most_request_bytes(&self) -> u64 {
@@ -189,6 +228,8 @@ impl Parameters {
                 "the largest bundle must fit in a batch",
             ),
             (self.batch_bytes <= 32 << 20, "a batch must be at most 32 MiB"),
+            (self.bundle_bytes >= 1, "a bundle must hold at least one byte"),
+            (self.result_bytes <= 32 << 20, "a result must be at most 32 MiB"),
             (
                 self.result_bytes <= self.client_kept_bytes,
                 "a client's kept results must have room for the largest result",

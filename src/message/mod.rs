@@ -19,12 +19,14 @@ pub mod verify;
 
 pub use batch::{Batch, Item};
 pub use bodies::{
-    Author, Body, Checkpoint, Commit, NewView, PrePrepare, Prepare, RecoveryRequest, Request,
-    Signed, ViewChange, Voter,
+    Author, Body, Checkpoint, Commit, NewView, PrePrepare, Prepare, Receipt, RecoveryRequest,
+    Request, Signed, ViewChange, Voter,
 };
-pub use certificate::{CheckpointCertificate, CommitCertificate, Endorsement, PreparedCertificate};
+pub use certificate::{
+    CheckpointCertificate, CommitCertificate, Endorsement, PreparedCertificate, ReceiptCertificate,
+};
 pub use evidence::Evidence;
-pub use genesis::{Genesis, Parameters};
+pub use genesis::{CheckedGenesis, Genesis, Parameters};
 pub use reject::Reject;
 pub use travel::{
     CheckedClient, CheckedPeer, CheckedStart, ClientMessage, Fetch, Genuine, Held, PeerMessage,

@@ -3,7 +3,8 @@
 
 use super::batch::Batch;
 use super::bodies::{
-    Checkpoint, Commit, NewView, PrePrepare, Prepare, RecoveryRequest, Request, Signed, ViewChange,
+    Checkpoint, Commit, NewView, PrePrepare, Prepare, Receipt, RecoveryRequest, Request, Signed,
+    ViewChange,
 };
 use super::certificate::{CheckpointCertificate, CommitCertificate, PreparedCertificate};
 use super::evidence::Evidence;
@@ -212,6 +213,8 @@ pub enum ClientMessage {
     Prove(RequestNumber, Blob),
     /// Which numbers has this client used?
     Session(Nonce),
+    /// A signed receipt for the operation that was executed under this number.
+    Receipt(RequestNumber),
 }
 
 /// The same, with everything checked that needs no state.
@@ -225,6 +228,8 @@ pub enum CheckedClient {
     Prove(RequestNumber, Blob),
     /// See [`ClientMessage::Session`].
     Session(Nonce),
+    /// See [`ClientMessage::Receipt`].
+    Receipt(RequestNumber),
 }
 
 /// From replica to client.
@@ -255,7 +260,7 @@ pub enum ToClient {
         /// The agreed time at that checkpoint, itself proved.
         time: Proof,
     },
-    /// This replica can't answer a read now.
+    /// This replica can't answer a read, or sign a receipt, now.
     NotReady(RequestNumber),
     /// This replica doesn't take the request into its queue.
     Refused(RequestNumber, Refusal),
@@ -270,6 +275,8 @@ pub enum ToClient {
         /// The replica's view, to guess the primary by.
         view: View,
     },
+    /// A receipt that was asked for.
+    Receipt(Signed<Receipt>),
 }
 
 /// The outcome of one operation, as one replica tells it.

@@ -8,13 +8,14 @@
 
 use super::batch::{Batch, Item, NULL};
 use super::bodies::{
-    Author, Body, NewView, PrePrepare, Prepare, RecoveryRequest, Request, Signed, ViewChange, Voter,
+    Author, Body, NewView, PrePrepare, Prepare, Receipt, RecoveryRequest, Request, Signed,
+    ViewChange, Voter,
 };
 use super::certificate::{
-    CheckpointCertificate, CommitCertificate, Endorsement, PreparedCertificate,
+    CheckpointCertificate, CommitCertificate, Endorsement, PreparedCertificate, ReceiptCertificate,
 };
 use super::evidence::Evidence;
-use super::genesis::{BadGenesis, Genesis};
+use super::genesis::{CheckedGenesis, Genesis};
 use super::new_view;
 use super::reject::Reject;
 use super::travel::{
@@ -23,7 +24,7 @@ use super::travel::{
 };
 use super::verified::Verified;
 use crate::crypto::{self, Check, ClusterId, PublicKey, Scheme};
-use crate::types::{Committee, ReplicaId, Seq, View};
+use crate::types::{Committee, ReplicaId, RequestNumber, Seq, View};
 use crate::wire;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -34,9 +35,7 @@ const MOST_HELD: usize = 6;
 /// Checks messages against the genesis, by one rule for signatures.
 #[derive(Clone)]
 pub struct Verifier<S> {
-    genesis: Arc<Genesis>,
-    committee: Committee,
-    cluster: ClusterId,
+    genesis: Arc<CheckedGenesis>,
     scheme: S,
 }
 
@@ -44,10 +43,8 @@ type Verdict = Result<(), Reject>;
 
 impl<S: Scheme> Verifier<S> {
     /// A verifier for this cluster.
-    pub fn new(genesis: Arc<Genesis>, scheme: S) -> Result<Verifier<S>, BadGenesis> {
-        let committee = genesis.check()?;
-        let cluster = genesis.cluster();
-        Ok(Verifier { genesis, committee, cluster, scheme })
+    pub fn new(genesis: Arc<CheckedGenesis>, scheme: S) -> Verifier<S> {
+        Verifier { genesis, scheme }
     }
 
     /// Decodes and checks what a peer sent.
@@ -111,6 +108,7 @@ impl<S: Scheme> Verifier<S> {
                 CheckedClient::Prove(number, operation)
             }
             ClientMessage::Session(nonce) => CheckedClient::Session(nonce),
+            ClientMessage::Receipt(number) => CheckedClient::Receipt(number),
         })
     }
 
@@ -210,7 +208,7 @@ impl<S: Scheme> Verifier<S> {
     fn status(&self, status: Status) -> Result<Status, Reject> {
         let slots = status.slots.len() as u64;
         if slots > self.genesis.parameters.window
-            || status.view_changes.len() > self.committee.size()
+            || status.view_changes.len() > self.genesis.committee().size()
         {
             return Err(Reject::TooLarge);
         }
@@ -262,7 +260,11 @@ impl<S: Scheme> Verifier<S> {
     }
 
     fn context(&self) -> Context<'_> {
-        Context { genesis: &self.genesis, committee: self.committee, cluster: self.cluster }
+        Context {
+            genesis: &self.genesis,
+            committee: self.genesis.committee(),
+            cluster: self.genesis.cluster(),
+        }
     }
 
     fn judge(&self, checks: Checks<'_>) -> Verdict {
@@ -483,6 +485,16 @@ impl Rules for NewView {
     }
 }
 
+impl Rules for Receipt {
+    fn rules(&self, checks: &mut Checks<'_>) -> Verdict {
+        require_place(View::FIRST, self.seq)?;
+        if self.number == RequestNumber(0) {
+            return Err(Reject::OutOfRange);
+        }
+        checks.key(Author::Client(self.client)).map(drop)
+    }
+}
+
 impl NewView {
     fn check_view_changes(&self, checks: &mut Checks<'_>) -> Verdict {
         let replicas: BTreeMap<ReplicaId, &ViewChange> =
@@ -551,6 +563,18 @@ impl Certificate for CheckpointCertificate {
             let vote = self.checkpoint_of(member);
             vote.rules(checks)?;
             checks.add(&vote, member.signature)?;
+        }
+        Ok(())
+    }
+}
+
+impl Certificate for ReceiptCertificate {
+    fn collect(&self, checks: &mut Checks<'_>) -> Verdict {
+        checks.members(self.receipts(), checks.context.committee.quorum())?;
+        for member in self.receipts() {
+            let receipt = self.receipt_of(member);
+            receipt.rules(checks)?;
+            checks.add(&receipt, member.signature)?;
         }
         Ok(())
     }

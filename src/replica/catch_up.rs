@@ -11,7 +11,7 @@ use crate::message::{
     Reject, Signed, SlotStatus, Status, Verified, ViewChange,
 };
 use crate::types::{Digest, Instant, ReplicaId, Seq, View};
-use crate::wire::List;
+use crate::wire::{self, List};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is known of another replica.
@@ -20,8 +20,10 @@ pub(super) struct Peer {
     status: Option<Status>,
     /// When its status was last answered.
     helped: Option<Instant>,
-    /// How much it may still ask for before the next status.
-    quota: u64,
+    /// How often it may still ask before the next status.
+    questions: u64,
+    /// And how many bytes of answers it may still have. The last may exceed them.
+    bytes: usize,
 }
 
 impl Peer {
@@ -95,8 +97,12 @@ const ENTRIES_PER_FETCH: u64 = 32;
 /// And how many bytes of batches, about.
 const BYTES_PER_FETCH: usize = 4 << 20;
 
-/// How much a peer may ask for between two of this replica's statuses.
-const QUOTA: u64 = 256;
+/// How often a peer may ask for something between two of this replica's statuses.
+const QUOTA_QUESTIONS: u64 = 256;
+
+/// And how many bytes of answers it gets. Two of the largest messages, and enough for a
+/// transfer to use a fast network.
+const QUOTA_BYTES: usize = 64 << 20;
 
 /// An idle replica tells its status so many times less often.
 const IDLE_FACTOR: u64 = 5;
@@ -123,8 +129,18 @@ impl Replica {
     /// Counts what a peer asks for; past its quota it must wait.
     pub(super) fn charge(&mut self, from: ReplicaId) -> Result<(), Reject> {
         let peer = self.peers.entry(from).or_default();
-        peer.quota = peer.quota.checked_sub(1).ok_or(Reject::OverQuota)?;
-        Ok(())
+        peer.questions = peer.questions.checked_sub(1).ok_or(Reject::OverQuota)?;
+        match peer.bytes > 0 {
+            true => Ok(()),
+            false => Err(Reject::OverQuota),
+        }
+    }
+
+    /// Sends what a peer asked for, or shows that it lacks, at the expense of its quota.
+    pub(super) fn answer(&mut self, to: ReplicaId, message: PeerMessage) {
+        let peer = self.peers.entry(to).or_default();
+        peer.bytes = peer.bytes.saturating_sub(wire::size(&message));
+        self.out.send(To::Peer(to), message);
     }
 
     // Status.
@@ -138,14 +154,15 @@ impl Replica {
         let factor = if idle { IDLE_FACTOR } else { 1 };
         self.status_due = now.plus(self.settings.status_interval.times(factor));
         for replica in self.others() {
-            self.peers.entry(replica).or_default().quota = QUOTA;
+            let peer = self.peers.entry(replica).or_default();
+            (peer.questions, peer.bytes) = (QUOTA_QUESTIONS, QUOTA_BYTES);
         }
         let status = self.status();
         self.out.send_free(To::Everyone, PeerMessage::Status(status));
         self.pass_on(Instant(now.0.saturating_sub(self.settings.status_interval.0)));
         self.fetch_decided();
         if idle {
-            self.pool.trim();
+            self.forget_turns();
         }
     }
 
@@ -207,7 +224,7 @@ impl Replica {
         let rest = self.settings.status_interval.halved();
         let peer = self.peers.entry(from).or_default();
         peer.status = Some(status.clone());
-        if peer.helped.is_some_and(|helped| now.since(helped) < rest) {
+        if peer.bytes == 0 || peer.helped.is_some_and(|helped| now.since(helped) < rest) {
             // Known now, and helped at its next.
             return Ok(());
         }
@@ -225,13 +242,13 @@ impl Replica {
         }
         if self.is_active() {
             if let Some(message) = self.opening_message() {
-                self.out.send(To::Peer(from), message);
+                self.answer(from, message);
             }
         } else if (status.view < self.view || !status.view_changes.contains(&self.id))
             && let Some(wish) = self.wishes.get(&self.id)
         {
             let message = PeerMessage::ViewChange(Signed::clone(wish));
-            self.out.send(To::Peer(from), message);
+            self.answer(from, message);
         }
     }
 
@@ -245,14 +262,14 @@ impl Replica {
             .map(|vote| PeerMessage::Checkpoint(Signed::clone(vote)))
             .collect();
         for message in own {
-            self.out.send(To::Peer(from), message);
+            self.answer(from, message);
         }
     }
 
     fn send_stable(&mut self, to: ReplicaId) {
         if let Some(certificate) = self.checkpoints.certificate.clone() {
             let message = PeerMessage::Stable(certificate.into_inner());
-            self.out.send(To::Peer(to), message);
+            self.answer(to, message);
         }
     }
 
@@ -287,7 +304,7 @@ impl Replica {
             }
         }
         for message in messages {
-            self.out.send(To::Peer(from), message);
+            self.answer(from, message);
         }
     }
 
@@ -337,7 +354,7 @@ impl Replica {
 
     pub(super) fn on_fetch_batch(&mut self, from: ReplicaId, digest: Digest) -> Result<(), Reject> {
         let batch = self.bodies.get(&digest).cloned().ok_or(Reject::NotHere)?;
-        self.out.send(To::Peer(from), PeerMessage::Batch(batch));
+        self.answer(from, PeerMessage::Batch(batch));
         Ok(())
     }
 
@@ -412,7 +429,7 @@ impl Replica {
             return Err(Reject::NotHere);
         }
         for message in messages {
-            self.out.send(To::Peer(from), message);
+            self.answer(from, message);
         }
         Ok(())
     }
@@ -458,7 +475,7 @@ impl Replica {
             .filter(|opening| opening.new_view.body.view >= view)
             .and_then(|_| self.opening_message())
             .ok_or(Reject::NotHere)?;
-        self.out.send(To::Peer(from), message);
+        self.answer(from, message);
         Ok(())
     }
 

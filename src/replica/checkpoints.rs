@@ -193,8 +193,10 @@ impl Replica {
         self.adopt_reached();
         self.collect_bodies();
         self.promises.forget(seq, self.view);
+        // A transfer under way has taken those that it can use.
+        self.kept_parts.clear();
         self.compact_below = Some(seq);
-        self.pool.trim();
+        self.forget_turns();
         self.finish_recovery();
         self.advance_all();
         self.consider_rotation();

@@ -3,12 +3,18 @@
 use super::Replica;
 use super::executor::PROTOCOL;
 use crate::message::{
-    CheckedClient, Item, Reject, Reply, ReplyOutcome, Request, Signed, ToClient, Verified,
+    CheckedClient, Item, Receipt, Reject, Reply, ReplyOutcome, Request, Signed, ToClient, Verified,
 };
 use crate::service::tree::KeyRange;
 use crate::service::{NumberStatus, Refusal};
-use crate::types::{ClientId, Digest, Nonce, RequestNumber};
+use crate::types::{ClientId, Digest, Instant, Nonce, RequestNumber};
 use crate::wire::Blob;
+
+/// How many receipts were signed for a client, since when.
+pub(super) struct ReceiptsSigned {
+    since: Instant,
+    count: u64,
+}
 
 impl Replica {
     pub(super) fn on_client(
@@ -21,6 +27,7 @@ impl Replica {
             CheckedClient::Read(number, operation) => self.on_read(from, number, &operation),
             CheckedClient::Prove(number, operation) => self.on_prove(from, number, &operation),
             CheckedClient::Session(nonce) => self.on_session(from, nonce),
+            CheckedClient::Receipt(number) => self.on_receipt(from, number),
         }
     }
 
@@ -61,7 +68,7 @@ impl Replica {
     pub(super) fn take_item(&mut self, item: Item) -> Result<(), Reject> {
         let (highest, executed) = (self.highest_proposed(), self.executed());
         let depth = self.settings.pipeline;
-        let had_room = highest.since(executed) < depth.div_ceil(2);
+        let had_room = self.has_room_to_propose();
         // A proposal far ahead puts the fence no further off than an honest primary's.
         let fence = highest.min(executed.plus(depth.saturating_mul(2))).plus(depth);
         if !self.pool.insert_seen(item, self.now.instant, fence, had_room) {
@@ -157,13 +164,17 @@ impl Replica {
         operation: &Blob,
     ) -> Result<(), Reject> {
         let range = self.executor.state().proof_range(operation);
+        // The content is of keys, values and what proves them. What is larger has to be
+        // asked for in pieces, or read by quorum.
+        let largest = usize::try_from(self.genesis.parameters.result_bytes).unwrap_or(usize::MAX);
+        let most_bytes = largest.saturating_mul(2);
         let certificate = self.checkpoints.certificate.clone();
         let proved = certificate.zip(range).and_then(|(certificate, range)| {
             let tree = self.snapshot(certificate.seq())?;
             let protocol = KeyRange::single(&crate::service::state::system_key(PROTOCOL));
             Some(ToClient::Proved {
                 number,
-                proof: tree.prove(&range),
+                proof: tree.prove_within(&range, most_bytes)?,
                 time: tree.prove(&protocol),
                 certificate: certificate.into_inner(),
             })
@@ -190,6 +201,46 @@ impl Replica {
             view: self.view,
         };
         self.out.reply(from, message);
+        Ok(())
+    }
+
+    /// A receipt for an operation that was executed and is not acknowledged yet. What was
+    /// executed stays executed, so this is no promise that could be broken; but a replica
+    /// that knows its own state to be wrong, or may not vote, signs nothing.
+    fn on_receipt(&mut self, from: ClientId, number: RequestNumber) -> Result<(), Reject> {
+        let kept = self.executor.state().kept(from, number);
+        let Some(kept) = kept.filter(|_| self.may_vote() && !self.checkpoints.diverged) else {
+            self.out.reply(from, ToClient::NotReady(number));
+            return Err(Reject::NotReady);
+        };
+        self.charge_receipt(from)?;
+        let receipt = Receipt {
+            client: from,
+            number,
+            seq: kept.seq,
+            operation: kept.operation,
+            result: Digest::of(&kept.result),
+            by: self.voter_about(kept.seq),
+        };
+        let receipt = self.promises.sign_freely(receipt).into_inner();
+        self.out.reply(from, ToClient::Receipt(receipt));
+        Ok(())
+    }
+
+    /// Counts what a client has signed for it: in the time of one status, as much as its
+    /// window has numbers.
+    fn charge_receipt(&mut self, from: ClientId) -> Result<(), Reject> {
+        let now = self.now.instant;
+        let interval = self.settings.status_interval;
+        let fresh = || ReceiptsSigned { since: now, count: 0 };
+        let signed = self.receipts_signed.entry(from).or_insert_with(fresh);
+        if now.since(signed.since) >= interval {
+            *signed = fresh();
+        }
+        if signed.count >= self.genesis.parameters.client_window {
+            return Err(Reject::OverQuota);
+        }
+        signed.count += 1;
         Ok(())
     }
 }

@@ -117,7 +117,10 @@ impl Record {
     }
 }
 
-/// A state to be written to disk, in the background; [`Input::Saved`] tells when it is.
+/// A state to be written to disk, in the background and in the order of these;
+/// [`Input::Saved`] tells when it is. States of higher numbers that are on disk then
+/// followed from one that was found to be wrong: they go with the same write, or the
+/// next start would go on from there.
 #[derive(Clone)]
 pub struct Save {
     /// The number executed last.
@@ -235,6 +238,11 @@ impl Unsynced {
     /// The messages, now that what they promise is on disk.
     pub fn release(self, _: &Durable) -> Vec<Outgoing> {
         self.0
+    }
+
+    /// What waits, to look at: to send it takes the release.
+    pub fn peek(&self) -> &[Outgoing] {
+        &self.0
     }
 
     /// Whether nothing waits.

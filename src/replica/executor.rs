@@ -48,13 +48,24 @@ pub struct Answer {
     pub outcome: ReplyOutcome,
 }
 
+/// One item of an entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Done {
+    /// Which.
+    pub key: ItemKey,
+    /// The last number that it used.
+    pub last: u64,
+    /// Whether it was its owner's turn: it was executed, or refused, for the first time.
+    pub is_turn: bool,
+}
+
 /// What came of executing one entry.
 #[derive(Default)]
 pub struct Executed {
     /// To be told to clients.
     pub answers: Vec<Answer>,
-    /// Which items it held.
-    pub items: Vec<ItemKey>,
+    /// The items that it held.
+    pub items: Vec<Done>,
     /// Whether any operation in it was executed, and not only told again or refused.
     pub served: bool,
     /// Whose new life begins with this entry.
@@ -144,15 +155,17 @@ impl Executor {
         }
         let mut executed = Executed::default();
         for item in batch.into_iter().flat_map(Batch::items) {
-            executed.items.push(item.key());
-            match item {
+            let is_turn = match item {
                 Item::Request(request) => self.apply(&request.body, &mut executed),
                 Item::Recovery(recovery) => {
                     let Agreed { seq, parameters, lives, .. } = &mut self.agreed;
                     let body = &recovery.body;
+                    let is_new = !lives.knows(body.replica, body.nonce);
                     lives.request(body.replica, body.nonce, *seq, self.committee, parameters);
+                    is_new
                 }
-            }
+            };
+            executed.items.push(Done { key: item.key(), last: item.last(), is_turn });
         }
         if self.agreed.seq.0.is_multiple_of(self.agreed.parameters.checkpoint_interval) {
             self.seal(&mut executed);
@@ -160,7 +173,9 @@ impl Executor {
         executed
     }
 
-    fn apply(&mut self, request: &Request, executed: &mut Executed) {
+    /// Executes a request. Says whether anything came of it that had not come before.
+    fn apply(&mut self, request: &Request, executed: &mut Executed) -> bool {
+        let mut is_turn = false;
         let moment = Moment { seq: self.agreed.seq, time: self.agreed.time };
         let reference = RequestRef {
             client: request.client,
@@ -172,12 +187,14 @@ impl Executor {
             let (seq, operation, outcome) = match one.outcome {
                 Outcome::Executed(kept) => {
                     executed.served = true;
+                    is_turn = true;
                     (kept.seq, kept.operation, ReplyOutcome::Executed(kept.result))
                 }
                 Outcome::Repeated(kept) => {
                     (kept.seq, kept.operation, ReplyOutcome::Executed(kept.result))
                 }
                 Outcome::Refused(refusal) => {
+                    is_turn = true;
                     (moment.seq, one.operation, ReplyOutcome::Refused(refusal))
                 }
                 Outcome::Acknowledged => continue,
@@ -185,6 +202,7 @@ impl Executor {
             let (client, number) = (request.client, one.number);
             executed.answers.push(Answer { client, number, seq, operation, outcome });
         }
+        is_turn
     }
 
     /// Writes the protocol's own part into the state and takes the snapshot.
@@ -205,5 +223,44 @@ fn limits(parameters: &Parameters) -> Limits {
         operation_bytes: parameters.bundle_bytes,
         bundle_operations: parameters.bundle_operations,
         bundle_bytes: parameters.bundle_bytes,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn edges() -> impl Strategy<Value = u64> {
+        prop_oneof![
+            0..3u64,
+            (0..27u32).prop_map(|bits| 1 << bits),
+            (24..27u32).prop_map(|bits| (1 << bits) + 1),
+            Just(u64::MAX),
+        ]
+    }
+
+    proptest! {
+        /// D3: a genesis that is taken starts a state, whatever somebody typed.
+        #[test]
+        fn parameters_that_are_taken_make_limits_that_fit_together(
+            operations in edges(),
+            bundle in edges(),
+            result in edges(),
+            more in prop::sample::select(vec![0u64, 1, 1 << 40]),
+        ) {
+            let parameters = Parameters {
+                bundle_operations: operations,
+                bundle_bytes: bundle,
+                batch_bytes: 32 << 20,
+                client_window: operations.saturating_add(more),
+                result_bytes: result,
+                client_kept_bytes: result.saturating_add(more),
+                ..Parameters::default()
+            };
+            if parameters.check().is_ok() {
+                prop_assert_eq!(limits(&parameters).check(), Ok(()));
+            }
+        }
     }
 }

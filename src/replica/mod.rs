@@ -17,7 +17,7 @@
 //! | `clients` | requests and reads of clients |
 //!
 //! The parts that they stand on know nothing of each other: `slot`, `tally`, `promises`,
-//! `pool`, `lives`, `executor`, `effects`.
+//! `pool`, `turns`, `lives`, `executor`, `effects`.
 
 mod catch_up;
 mod checkpoints;
@@ -33,6 +33,7 @@ mod slot;
 mod start;
 pub mod tally;
 mod transfer;
+mod turns;
 mod views;
 mod waits;
 
@@ -44,10 +45,10 @@ pub use settings::Settings;
 pub use start::{Origin, Recovered, StartError};
 
 use crate::message::{
-    Batch, CheckedPeer, CheckpointCertificate, CommitCertificate, Evidence, Fetch, Genesis,
+    Batch, CheckedGenesis, CheckedPeer, CheckpointCertificate, CommitCertificate, Evidence, Fetch,
     NewView, PreparedCertificate, Reject, Signed, Verified, ViewChange, Voter,
 };
-use crate::types::{Committee, Digest, Instant, Nonce, ReplicaId, Seq, View};
+use crate::types::{ClientId, Committee, Digest, Instant, Nonce, ReplicaId, Seq, View};
 use catch_up::{Heard, Peer, Wanted};
 use checkpoints::Checkpoints;
 use executor::Executor;
@@ -57,6 +58,7 @@ use slot::Slot;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use transfer::Transfer;
+use turns::Turns;
 use waits::Waits;
 
 /// Whether this replica may vote, and if not, why.
@@ -121,7 +123,7 @@ pub const MOST_EVIDENCE: usize = 64;
 /// One replica.
 pub struct Replica {
     id: ReplicaId,
-    genesis: Arc<Genesis>,
+    genesis: Arc<CheckedGenesis>,
     committee: Committee,
     settings: Settings,
     standing: Standing,
@@ -145,6 +147,8 @@ pub struct Replica {
     /// void by now, by the replica whose view-change that is.
     shown: BTreeMap<ReplicaId, Verified<CommitCertificate>>,
     pool: Pool,
+    /// Who was served lately, while this replica watches the primary.
+    turns: Turns,
     waits: Waits,
     peers: BTreeMap<ReplicaId, Peer>,
     heard: BTreeMap<ReplicaId, Heard>,
@@ -159,6 +163,8 @@ pub struct Replica {
     fill_up_due: Instant,
     fill_ups_accepted: waits::Allowance,
     fetching: Option<catch_up::Fetching>,
+    /// At most one entry for each client that ever had an operation executed.
+    receipts_signed: BTreeMap<ClientId, clients::ReceiptsSigned>,
     /// No quorum read is answered before this was executed.
     reads_from: Seq,
     now: Now,

@@ -3,6 +3,7 @@
 use super::promises::{Kind, Place};
 use super::slot::{Doubtful, Slot};
 use super::tally::Counted;
+use super::waits::longest_known;
 use super::{Active, Mode, Notice, Record, Replica, To};
 use crate::message::batch::NULL;
 use crate::message::travel::Genuine;
@@ -168,8 +169,9 @@ impl Replica {
     /// Takes a proposal into its slot, and goes as far as that leads.
     fn accept(&mut self, proposal: Verified<Signed<PrePrepare>>, batch: Option<Batch>) {
         let seq = proposal.body.seq;
+        let mut known = Vec::new();
         if let Some(batch) = batch {
-            self.waits.note_proposal(&self.pool, &batch, self.now.instant);
+            known = longest_known(&self.pool, &batch);
             for item in batch.items() {
                 self.pool.mark_proposed(item);
             }
@@ -180,6 +182,8 @@ impl Replica {
         slot.proposal = Some(proposal);
         slot.doubtful = None;
         slot.accepted = Some(now);
+        slot.known = known;
+        self.note_ordered();
         self.advance(seq);
         // The entry may have been decided before its body was here.
         self.execute_ready();
@@ -346,6 +350,7 @@ impl Replica {
             self.want(digest, voters);
         }
         self.decided.insert(seq, certificate);
+        self.note_ordered();
         self.execute_ready();
     }
 
@@ -374,8 +379,8 @@ impl Replica {
         let batch = self.bodies.get(&digest).cloned();
         let executed = self.executor.execute(digest, batch.as_ref());
         self.out.notice(Notice::Executed(seq, digest));
-        let accepted = self.slot(seq).and_then(|slot| slot.accepted);
-        self.waits.note_executed(accepted, self.now.instant);
+        let ordered = self.slot(seq).and_then(|slot| slot.ordered);
+        self.waits.note_executed(ordered, self.now.instant);
         self.waits.progress(executed.served, self.now.instant);
         self.end_waits(seq, &executed);
         self.answer_clients(executed.answers);

@@ -7,12 +7,15 @@
 //!
 //! Bound: each listed client has places only for numbers within twice its window above
 //! its floor (what lies beyond the first window is parked, since this replica may lag),
-//! so the whole holds at most `2 · client_window` bundles a client.
+//! and only while what waits for it has fewer bytes than a few batches: so the whole
+//! holds at most `2 · client_window` bundles a client, and no more than that many bytes
+//! and a bundle. What finds no place is not waited for; its client asks again.
 
 use crate::message::Item;
 use crate::message::batch::ItemKey;
 use crate::types::{ClientId, Instant, Nonce, ReplicaId, RequestNumber, Seq};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 
 /// Whose item it is: fairness is between owners.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -26,18 +29,15 @@ pub enum Owner {
 /// An owner's item: a bundle's first number, or a nonce.
 type Number = u64;
 
-fn place(key: ItemKey) -> (Owner, Number) {
+/// The how-manieth item it was to arrive here. Items are served in this order, so that no
+/// item waits for ever behind others of the same owner.
+type Arrival = u64;
+
+/// Whose item it is, and its number.
+pub(super) fn place(key: ItemKey) -> (Owner, Number) {
     match key {
         ItemKey::Request(client, RequestNumber(number)) => (Owner::Client(client), number),
         ItemKey::Recovery(replica, Nonce(nonce)) => (Owner::Replica(replica), nonce),
-    }
-}
-
-/// The last number that an item uses.
-fn last_number(item: &Item) -> Number {
-    match item {
-        Item::Request(request) => request.body.last().map_or(u64::MAX, |number| number.0),
-        Item::Recovery(recovery) => recovery.body.nonce.0,
     }
 }
 
@@ -53,32 +53,55 @@ pub struct Waiting {
     /// Whether the primary had room to propose it when it became known.
     pub had_room: bool,
     proposed: bool,
+    arrival: Arrival,
 }
 
 /// What waits for one owner.
 #[derive(Default)]
 struct Queue {
     items: BTreeMap<Number, Waiting>,
-    unproposed: BTreeSet<Number>,
-    /// Bundles of this owner executed behind some other owner's fence; see `Pool::unfair`.
-    served: BTreeMap<Seq, u64>,
+    arrived: BTreeMap<Arrival, Number>,
+    unproposed: BTreeMap<Arrival, Number>,
+    bytes: usize,
 }
 
 /// Everything that waits.
-#[derive(Default)]
 pub struct Pool {
     queues: BTreeMap<Owner, Queue>,
     /// Owners that have something not proposed yet.
     ready: BTreeSet<Owner>,
+    /// Everything in the order in which it arrived.
+    arrived: BTreeMap<Arrival, (Owner, Number)>,
+    next: Arrival,
+    /// What is not proposed yet, in bytes.
+    unproposed_bytes: usize,
+    unproposed: usize,
     /// Whose turn was last.
     last_served: Option<Owner>,
+    /// An owner with so many bytes waiting gets no more places.
+    most_bytes_each: usize,
 }
 
-/// A replica keeps at most so many recoveries of one other waiting: the newest.
+/// A replica keeps at most so many recoveries of one other waiting.
 const MOST_RECOVERIES_EACH: usize = 2;
 
 impl Pool {
-    /// Adds an item, unless its place is taken. Says whether it was new.
+    /// An empty one, in which no owner gets more places once it has so many bytes waiting.
+    pub(super) fn new(most_bytes_each: usize) -> Pool {
+        Pool {
+            queues: BTreeMap::new(),
+            ready: BTreeSet::new(),
+            arrived: BTreeMap::new(),
+            next: 0,
+            unproposed_bytes: 0,
+            unproposed: 0,
+            last_served: None,
+            most_bytes_each,
+        }
+    }
+
+    /// Adds an item, unless its place is taken or its owner has no room. Says whether it
+    /// was added.
     pub(super) fn insert(&mut self, item: Item, since: Instant, fence: Seq) -> bool {
         self.insert_seen(item, since, fence, false)
     }
@@ -92,23 +115,42 @@ impl Pool {
         had_room: bool,
     ) -> bool {
         let (owner, number) = place(item.key());
-        let queue = self.queues.entry(owner).or_default();
-        if queue.items.contains_key(&number) {
+        if !self.has_room(owner, number) {
             return false;
         }
-        if matches!(owner, Owner::Replica(_)) && queue.items.len() >= MOST_RECOVERIES_EACH {
-            let oldest = queue.items.iter().min_by_key(|(_, one)| one.since).map(|(at, _)| *at);
-            oldest.into_iter().for_each(|at| queue.remove(at));
-        }
-        queue.items.insert(number, Waiting { item, since, fence, had_room, proposed: false });
-        queue.unproposed.insert(number);
+        let arrival = self.next;
+        self.next += 1;
+        let queue = self.queues.entry(owner).or_default();
+        let bytes = weight(&item);
+        queue.bytes += bytes;
+        self.unproposed_bytes += bytes;
+        self.unproposed += 1;
+        queue.arrived.insert(arrival, number);
+        queue.unproposed.insert(arrival, number);
+        let waiting = Waiting { item, since, fence, had_room, proposed: false, arrival };
+        queue.items.insert(number, waiting);
+        self.arrived.insert(arrival, (owner, number));
         self.ready.insert(owner);
         true
     }
 
+    fn has_room(&self, owner: Owner, number: Number) -> bool {
+        let Some(queue) = self.queues.get(&owner) else { return true };
+        let is_full = match owner {
+            Owner::Replica(_) => queue.items.len() >= MOST_RECOVERIES_EACH,
+            Owner::Client(_) => queue.bytes >= self.most_bytes_each,
+        };
+        !is_full && !queue.items.contains_key(&number)
+    }
+
     /// How many items wait.
     pub(super) fn held(&self) -> usize {
-        self.queues.values().map(|queue| queue.items.len()).sum()
+        self.arrived.len()
+    }
+
+    /// How much of that is not proposed yet, in items and in bytes.
+    pub(super) fn backlog(&self) -> (usize, usize) {
+        (self.unproposed, self.unproposed_bytes)
     }
 
     /// Picks items for a batch: one of each owner in turn, until the batch is full.
@@ -118,18 +160,14 @@ impl Pool {
         while picked.len() < most_items {
             let Some(owner) = self.next_owner() else { break };
             let queue = self.queues.get_mut(&owner).expect("who is ready has a queue");
-            let number = *queue.unproposed.first().expect("who is ready has something");
-            let waiting = queue.items.get_mut(&number).expect("what is unproposed is there");
+            let number = *queue.unproposed.values().next().expect("who is ready has something");
+            let waiting = queue.items.get(&number).expect("what is unproposed is there");
             bytes += weight(&waiting.item);
             if bytes > most_bytes && !picked.is_empty() {
                 break;
             }
-            waiting.proposed = true;
             picked.push(waiting.item.clone());
-            queue.unproposed.remove(&number);
-            if queue.unproposed.is_empty() {
-                self.ready.remove(&owner);
-            }
+            self.set_proposed(owner, number);
             self.last_served = Some(owner);
         }
         picked
@@ -146,19 +184,27 @@ impl Pool {
     /// Marks what is in a batch that somebody proposed, so that it isn't proposed again.
     pub(super) fn mark_proposed(&mut self, item: &Item) {
         let (owner, number) = place(item.key());
-        if let Some(queue) = self.queues.get_mut(&owner)
-            && let Some(waiting) = queue.items.get_mut(&number)
-        {
+        self.set_proposed(owner, number);
+    }
+
+    fn set_proposed(&mut self, owner: Owner, number: Number) {
+        let Some(queue) = self.queues.get_mut(&owner) else { return };
+        let Some(waiting) = queue.items.get_mut(&number) else { return };
+        if !waiting.proposed {
             waiting.proposed = true;
-            queue.unproposed.remove(&number);
-            if queue.unproposed.is_empty() {
-                self.ready.remove(&owner);
-            }
+            self.unproposed_bytes -= weight(&waiting.item);
+            self.unproposed -= 1;
+        }
+        queue.unproposed.remove(&waiting.arrival);
+        if queue.unproposed.is_empty() {
+            self.ready.remove(&owner);
         }
     }
 
     /// A new view: nothing is proposed yet, and every wait starts anew.
     pub(super) fn start_anew(&mut self, now: Instant, fence: Seq) {
+        self.unproposed = self.arrived.len();
+        self.unproposed_bytes = self.queues.values().map(|queue| queue.bytes).sum();
         for (owner, queue) in &mut self.queues {
             for waiting in queue.items.values_mut() {
                 waiting.since = now;
@@ -166,58 +212,86 @@ impl Pool {
                 waiting.had_room = false;
                 waiting.proposed = false;
             }
-            queue.unproposed = queue.items.keys().copied().collect();
-            queue.served.clear();
-            if !queue.unproposed.is_empty() {
-                self.ready.insert(*owner);
-            }
+            queue.unproposed = queue.arrived.clone();
+            self.ready.insert(*owner);
         }
     }
 
-    /// An item executed, or failed at execution: its wait ends, and so does every wait
-    /// for numbers that are settled. Says whether anything waited for it.
-    pub(super) fn executed(&mut self, key: ItemKey, at: Seq) -> bool {
+    /// An item executed, or failed at execution: its wait ends. Says whether anything
+    /// waited for it.
+    pub(super) fn executed(&mut self, key: ItemKey) -> bool {
         let (owner, number) = place(key);
-        let queue = self.queues.entry(owner).or_default();
-        let waited = queue.items.contains_key(&number);
-        queue.remove(number);
-        *queue.served.entry(at).or_default() += 1;
+        self.remove(owner, number)
+    }
+
+    fn remove(&mut self, owner: Owner, number: Number) -> bool {
+        let Some(queue) = self.queues.get_mut(&owner) else { return false };
+        let Some(waiting) = queue.items.remove(&number) else { return false };
+        let bytes = weight(&waiting.item);
+        queue.bytes -= bytes;
+        if !waiting.proposed {
+            self.unproposed_bytes -= bytes;
+            self.unproposed -= 1;
+        }
+        queue.arrived.remove(&waiting.arrival);
+        queue.unproposed.remove(&waiting.arrival);
+        self.arrived.remove(&waiting.arrival);
         if queue.unproposed.is_empty() {
             self.ready.remove(&owner);
         }
-        waited
+        if queue.items.is_empty() {
+            self.queues.remove(&owner);
+        }
+        true
     }
 
-    /// Ends every wait of a client whose numbers are all settled: at or below the floor,
-    /// or executed.
-    pub(super) fn settle(&mut self, client: ClientId, is_open: impl Fn(RequestNumber) -> bool) {
+    /// Numbers of a client executed. Ends every wait that this settles: for a bundle that
+    /// uses none but numbers at or below the floor, or executed. Bundles have at most
+    /// `longest` numbers, so only those nearby are looked at.
+    pub(super) fn settle(
+        &mut self,
+        client: ClientId,
+        floor: RequestNumber,
+        executed: RangeInclusive<Number>,
+        longest: u64,
+        is_open: impl Fn(RequestNumber) -> bool,
+    ) {
         let owner = Owner::Client(client);
-        let Some(queue) = self.queues.get_mut(&owner) else { return };
-        let settled: Vec<Number> = queue
-            .items
-            .iter()
-            .filter(|(first, waiting)| {
-                !(**first..=last_number(&waiting.item)).map(RequestNumber).any(&is_open)
-            })
+        let Some(queue) = self.queues.get(&owner) else { return };
+        let from = executed.start().saturating_sub(longest);
+        let below = queue.items.range(..=floor.0);
+        let nearby = queue.items.range(from..=(*executed.end()).max(from));
+        let settled: BTreeSet<Number> = below
+            .chain(nearby)
+            .filter(|(first, waiting)| is_settled(**first, waiting, floor, &is_open))
             .map(|(first, _)| *first)
             .collect();
-        settled.into_iter().for_each(|number| queue.remove(number));
-        if queue.unproposed.is_empty() {
-            self.ready.remove(&owner);
+        for number in settled {
+            self.remove(owner, number);
         }
+    }
+
+    /// The same for everything of a client, after a jump over entries.
+    pub(super) fn settle_all(
+        &mut self,
+        client: ClientId,
+        floor: RequestNumber,
+        is_open: impl Fn(RequestNumber) -> bool,
+    ) {
+        self.settle(client, floor, 0..=u64::MAX, 0, is_open);
     }
 
     /// Ends every wait for a recovery whose command was taken.
     pub(super) fn settle_recoveries(&mut self, is_taken: impl Fn(ReplicaId, Nonce) -> bool) {
-        for (owner, queue) in &mut self.queues {
-            let Owner::Replica(replica) = *owner else { continue };
-            let numbers = queue.items.keys().copied();
-            let taken: Vec<Number> =
-                numbers.filter(|number| is_taken(replica, Nonce(*number))).collect();
-            taken.into_iter().for_each(|number| queue.remove(number));
-            if queue.unproposed.is_empty() {
-                self.ready.remove(owner);
-            }
+        let waiting = self.arrived.values().copied();
+        let taken: Vec<(Owner, Number)> = waiting
+            .filter(|(owner, number)| match owner {
+                Owner::Replica(replica) => is_taken(*replica, Nonce(*number)),
+                Owner::Client(_) => false,
+            })
+            .collect();
+        for (owner, number) in taken {
+            self.remove(owner, number);
         }
     }
 
@@ -230,53 +304,33 @@ impl Pool {
 
     /// Since when the longest waiting item waits.
     pub(super) fn oldest(&self) -> Option<Instant> {
-        self.oldest_of_each().map(|(_, waiting)| waiting.since).min()
+        let (owner, number) = self.arrived.values().next()?;
+        self.queues.get(owner)?.items.get(number).map(|waiting| waiting.since)
     }
 
     /// Each owner's longest waiting item.
     pub(super) fn oldest_of_each(&self) -> impl Iterator<Item = (Owner, &Waiting)> {
         self.queues.iter().filter_map(|(owner, queue)| {
-            let oldest = queue.items.values().min_by_key(|waiting| waiting.since)?;
-            Some((*owner, oldest))
+            let oldest = queue.arrived.values().next()?;
+            Some((*owner, queue.items.get(oldest)?))
         })
     }
 
-    /// Whether an owner was passed over: since its item became known here, behind the
-    /// entries that the primary may have proposed before, other owners were served more
-    /// than once each (§ View change: one fair round).
-    pub(super) fn is_passed_over(&self, owner: Owner, waiting: &Waiting) -> bool {
-        let mut owners = 0;
-        let mut bundles = 0;
-        for (other, queue) in &self.queues {
-            let served: u64 =
-                queue.served.range(waiting.fence.next()..).map(|(_, count)| count).sum();
-            if *other != owner && served > 0 {
-                owners += 1;
-                bundles += served;
-            }
-        }
-        bundles > owners
-    }
-
-    /// Forgets service that lies before every fence, and queues that hold nothing.
-    pub(super) fn trim(&mut self) {
-        let lowest = self.queues.values().flat_map(|queue| queue.items.values());
-        let lowest = lowest.map(|waiting| waiting.fence).min();
-        for queue in self.queues.values_mut() {
-            match lowest {
-                Some(fence) => queue.served = queue.served.split_off(&fence.next()),
-                None => queue.served.clear(),
-            }
-        }
-        self.queues.retain(|_, queue| !queue.items.is_empty() || !queue.served.is_empty());
+    /// The lowest of the fences, if anything waits.
+    pub(super) fn lowest_fence(&self) -> Option<Seq> {
+        let items = self.queues.values().flat_map(|queue| queue.items.values());
+        items.map(|waiting| waiting.fence).min()
     }
 }
 
-impl Queue {
-    fn remove(&mut self, number: Number) {
-        self.items.remove(&number);
-        self.unproposed.remove(&number);
-    }
+fn is_settled(
+    first: Number,
+    waiting: &Waiting,
+    floor: RequestNumber,
+    is_open: impl Fn(RequestNumber) -> bool,
+) -> bool {
+    let last = waiting.item.last();
+    last <= floor.0 || !(first.max(floor.0)..=last).map(RequestNumber).any(is_open)
 }
 
 /// The bytes that an item takes in a batch, at most.
@@ -288,5 +342,117 @@ fn weight(item: &Item) -> usize {
             FIXED + request.body.operations.iter().map(|one| one.len() + 8).sum::<usize>()
         }
         Item::Recovery(_) => FIXED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{ClusterId, SecretKey};
+    use crate::message::{RecoveryRequest, Request, Signed};
+    use crate::types::Digest;
+    use crate::wire::Blob;
+
+    const ANNA: ClientId = ClientId(0);
+    const BERT: ClientId = ClientId(1);
+
+    fn bundle(client: ClientId, first: u64, operations: &[&[u8]]) -> Item {
+        let body = Request {
+            client,
+            first: RequestNumber(first),
+            acknowledged: RequestNumber(0),
+            operations: operations.iter().map(|one| Blob::from(*one)).collect(),
+        };
+        let key = SecretKey::from_seed(&[1; 32]);
+        Item::Request(Signed::sign(body, &ClusterId(Digest::default()), &key))
+    }
+
+    fn recovery(nonce: u64) -> Item {
+        let body = RecoveryRequest { replica: ReplicaId(3), nonce: Nonce(nonce) };
+        let key = SecretKey::from_seed(&[1; 32]);
+        Item::Recovery(Signed::sign(body, &ClusterId(Digest::default()), &key))
+    }
+
+    fn add(pool: &mut Pool, item: Item, since: u64) -> bool {
+        pool.insert(item, Instant(since), Seq(0))
+    }
+
+    fn numbers(pool: &mut Pool) -> Vec<(Owner, Number)> {
+        pool.pick(100, usize::MAX).iter().map(|item| place(item.key())).collect()
+    }
+
+    #[test]
+    fn owners_take_turns_and_each_is_served_as_its_requests_came() {
+        let mut pool = Pool::new(usize::MAX);
+        for first in [7, 3, 5] {
+            assert!(add(&mut pool, bundle(ANNA, first, &[b"x"]), first));
+        }
+        assert!(add(&mut pool, bundle(BERT, 1, &[b"x"]), 9));
+        let (anna, bert) = (Owner::Client(ANNA), Owner::Client(BERT));
+        assert_eq!(numbers(&mut pool), [(anna, 7), (bert, 1), (anna, 3), (anna, 5)]);
+        assert_eq!(numbers(&mut pool), []);
+        pool.start_anew(Instant(20), Seq(4));
+        assert_eq!(numbers(&mut pool), [(bert, 1), (anna, 7), (anna, 3), (anna, 5)]);
+        assert_eq!(pool.lowest_fence(), Some(Seq(4)));
+    }
+
+    /// K6: one client with the largest bundles under every number fills no memory.
+    #[test]
+    fn whoever_has_much_waiting_gets_no_more_places_until_it_is_served() {
+        let mut pool = Pool::new(1_000);
+        let large = [7; 400];
+        let taken = (1..=100).filter(|first| add(&mut pool, bundle(ANNA, *first, &[&large]), 1));
+        assert_eq!(taken.count(), 2);
+        assert!(add(&mut pool, bundle(BERT, 1, &[&large]), 1), "nobody else has less room");
+        assert_eq!(pool.backlog().0, 3);
+        assert!(pool.executed(bundle(ANNA, 1, &[b"x"]).key()));
+        assert!(add(&mut pool, bundle(ANNA, 9, &[&large]), 1));
+        assert_eq!(pool.held(), 3);
+        assert_eq!(numbers(&mut pool).len(), 3);
+        assert_eq!(pool.backlog(), (0, 0));
+        pool.start_anew(Instant(2), Seq(0));
+        assert_eq!(pool.backlog().0, 3);
+    }
+
+    #[test]
+    fn a_recovery_does_not_displace_those_that_wait() {
+        let mut pool = Pool::new(usize::MAX);
+        assert!(add(&mut pool, recovery(5), 1));
+        assert!(add(&mut pool, recovery(6), 1));
+        assert!(!add(&mut pool, recovery(7), 1));
+        pool.settle_recoveries(|_, nonce| nonce == Nonce(5));
+        assert!(add(&mut pool, recovery(7), 1));
+    }
+
+    #[test]
+    fn a_bundle_waits_until_each_of_its_numbers_is_settled() {
+        let mut pool = Pool::new(usize::MAX);
+        add(&mut pool, bundle(ANNA, 5, &[b"a", b"b", b"c"]), 1);
+        add(&mut pool, bundle(ANNA, 6, &[b"d"]), 2);
+        add(&mut pool, bundle(ANNA, 20, &[b"e"]), 3);
+        let executed = |pool: &mut Pool, floor, through: RangeInclusive<u64>| {
+            pool.settle(ANNA, RequestNumber(floor), through.clone(), 3, |number| {
+                number.0 > *through.end()
+            });
+            pool.held()
+        };
+        assert_eq!(executed(&mut pool, 0, 4..=6), 2, "7 of the first is open");
+        assert_eq!(executed(&mut pool, 0, 7..=7), 1);
+        assert_eq!(executed(&mut pool, 20, 30..=30), 0, "acknowledged past");
+        assert_eq!(pool.oldest(), None);
+    }
+
+    #[test]
+    fn the_longest_waiting_is_known_at_once() {
+        let mut pool = Pool::new(usize::MAX);
+        add(&mut pool, bundle(BERT, 9, &[b"x"]), 1);
+        add(&mut pool, bundle(ANNA, 2, &[b"x"]), 2);
+        add(&mut pool, bundle(BERT, 1, &[b"x"]), 3);
+        assert_eq!(pool.oldest(), Some(Instant(1)));
+        let oldest: Vec<Instant> =
+            pool.oldest_of_each().map(|(_, waiting)| waiting.since).collect();
+        assert_eq!(oldest, [Instant(2), Instant(1)]);
+        pool.executed(bundle(BERT, 9, &[b"x"]).key());
+        assert_eq!(pool.oldest(), Some(Instant(2)));
     }
 }

@@ -29,6 +29,11 @@ pub(super) struct Slot {
     pub(super) since: Instant,
     /// When the proposal was accepted.
     pub(super) accepted: Option<Instant>,
+    /// When every lower number was proposed too.
+    pub(super) ordered: Option<Instant>,
+    /// Since when this replica knew of what is in it that the primary had room for, a
+    /// few of the longest.
+    pub(super) known: Vec<Instant>,
     /// Whether a liar was shown our proposal already; see `ordering`.
     pub(super) shown: bool,
 }
@@ -42,6 +47,8 @@ impl Slot {
             commits: Tally::default(),
             since,
             accepted: None,
+            ordered: None,
+            known: Vec::new(),
             shown: false,
         }
     }

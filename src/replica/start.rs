@@ -6,15 +6,15 @@ use super::executor::{Executor, NotAState};
 use super::pool::Pool;
 use super::promises::{Kind, Place, Promises, identity};
 use super::slot::Slot;
+use super::turns::Turns;
 use super::waits::{Allowance, Waits};
 use super::{
     Active, Changing, Effects, Mode, Notice, Now, Opening, Recalled, Record, Replica, Settings,
     Standing, To,
 };
 use crate::crypto::Signer;
-use crate::message::genesis::BadGenesis;
 use crate::message::{
-    Batch, CheckedStart, CheckpointCertificate, Genesis, Held, Item, PeerMessage,
+    Batch, CheckedGenesis, CheckedStart, CheckpointCertificate, Held, Item, PeerMessage,
     PreparedCertificate, RecoveryRequest, Reject, Signed, StartAnswer, Verified, Voter,
 };
 use crate::service::tree::{Part, Path};
@@ -28,7 +28,7 @@ pub struct Origin {
     /// Its number.
     pub id: ReplicaId,
     /// Who takes part, and under which rules.
-    pub genesis: Arc<Genesis>,
+    pub genesis: Arc<CheckedGenesis>,
     /// Its own settings.
     pub settings: Settings,
     /// Its key.
@@ -56,9 +56,6 @@ pub struct Recovered {
 /// Why a replica cannot start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {
-    /// The genesis is unusable.
-    #[error(transparent)]
-    Genesis(#[from] BadGenesis),
     /// The replica is not listed.
     #[error("replica {0} is not listed in the genesis")]
     NotListed(ReplicaId),
@@ -83,6 +80,14 @@ pub enum StartError {
     },
 }
 
+/// Whoever has so many batches' worth waiting gets no more places.
+const MOST_WAITING_BATCHES: u64 = 4;
+
+fn most_waiting_bytes(genesis: &CheckedGenesis) -> usize {
+    let bytes = genesis.parameters.batch_bytes.saturating_mul(MOST_WAITING_BATCHES);
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
 impl Replica {
     /// Starts a replica from what was found on disk. What it sends first is in the
     /// effects.
@@ -91,7 +96,7 @@ impl Replica {
         origin: Origin,
         recovered: Recovered,
     ) -> Result<(Replica, Effects), StartError> {
-        let committee = origin.genesis.check()?;
+        let committee = origin.genesis.committee();
         if !committee.has(origin.id) {
             return Err(StartError::NotListed(origin.id));
         }
@@ -131,7 +136,8 @@ impl Replica {
             checkpoints: Checkpoints::default(),
             wishes: BTreeMap::new(),
             shown: BTreeMap::new(),
-            pool: Pool::default(),
+            pool: Pool::new(most_waiting_bytes(&origin.genesis)),
+            turns: Turns::default(),
             waits: Waits::new(&origin.settings, now.instant),
             peers: BTreeMap::new(),
             heard: BTreeMap::new(),
@@ -143,6 +149,7 @@ impl Replica {
             view_fetch_due: now.instant,
             fill_up_due: now.instant,
             fill_ups_accepted: Allowance::default(),
+            receipts_signed: BTreeMap::new(),
             fetching: None,
             reads_from: Seq::GENESIS,
             now,
@@ -154,6 +161,8 @@ impl Replica {
         if origin.disk_was_lost {
             replica.begin_recovery(origin.nonce);
         }
+        // It may have been done when the log ended just before it could say so.
+        replica.finish_recovery();
         replica.on_tick();
         replica.permit_compaction();
         let effects = std::mem::take(&mut replica.out);
@@ -406,7 +415,7 @@ impl Replica {
             stable: self.checkpoints.certificate.clone().map(Verified::into_inner),
             held: held.unwrap_or_default().into(),
         };
-        self.out.send(To::Peer(from), PeerMessage::StartAnswer(Box::new(answer)));
+        self.answer(from, PeerMessage::StartAnswer(Box::new(answer)));
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use super::lives::Lives;
 use super::{Notice, Replica, To};
 use crate::message::{CheckpointCertificate, Fetch, PeerMessage, Reject, Verified};
 use crate::service::tree::{Assembly, Part, Path};
-use crate::types::{ClientId, Instant, ReplicaId, Seq};
+use crate::types::{Instant, ReplicaId, Seq};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many parts are asked for at a time, of each source.
@@ -195,8 +195,12 @@ impl Replica {
         };
         let before = std::mem::replace(&mut self.executor, executor);
         self.begin_lives_since(before.lives());
-        self.checkpoints.diverged = false;
-        self.checkpoints.own.retain(|number, _| *number < seq);
+        let stable = self.stable();
+        let was_wrong = std::mem::take(&mut self.checkpoints.diverged);
+        self.checkpoints.own.retain(|number, _| match was_wrong {
+            true => *number <= stable && *number < seq,
+            false => *number < seq,
+        });
         self.checkpoints.own.insert(seq, Own { digest, tree: tree.clone(), saved: false });
         self.out.save(seq, digest, tree);
         self.out.notice(Notice::TransferDone(seq));
@@ -217,23 +221,6 @@ impl Replica {
         }
     }
 
-    /// After a jump over entries: ends the waits for whatever they settled.
-    fn settle_pool(&mut self) {
-        let clients = (0..).map(ClientId).take(self.genesis.clients.len());
-        for client in clients {
-            let state = self.executor.state();
-            self.pool.settle(client, |number| {
-                use crate::service::NumberStatus as Is;
-                match state.status(client, number) {
-                    Is::Open | Is::BeyondWindow => true,
-                    Is::Acknowledged | Is::Executed(_) => false,
-                }
-            });
-        }
-        let lives = self.executor.lives();
-        self.pool.settle_recoveries(|replica, nonce| lives.knows(replica, nonce));
-    }
-
     /// Somebody fetches a part of a state that this replica may have.
     pub(super) fn on_fetch_part(
         &mut self,
@@ -248,7 +235,7 @@ impl Replica {
             Some(part) => PeerMessage::Part(seq, path.clone(), part),
             None => PeerMessage::NoState(seq),
         };
-        self.out.send(To::Peer(from), message);
+        self.answer(from, message);
         Ok(())
     }
 }

@@ -29,6 +29,7 @@ impl Replica {
         self.out.notice(Notice::Suspects(view, why));
         self.keep_waiting_for_undecided();
         self.waits.on_view_change(&self.settings);
+        self.turns.forget();
         self.view = view;
         self.mode = Mode::Changing(Changing { gives_up: None, lacking_since: None });
         let body = ViewChange {
@@ -466,10 +467,10 @@ impl Replica {
     /// Takes what the view's opening chose and the window has reached only now.
     pub(super) fn adopt_reached(&mut self) {
         let (stable, end, now) = (self.stable(), self.window_end(), self.now.instant);
-        let Some(opening) = self.opening.clone() else { return };
         if self.active().is_none_or(|active| active.chosen_up_to <= stable) {
             return;
         }
+        let Some(opening) = self.opening.clone() else { return };
         for proposal in opening.new_view.proposals() {
             let (seq, digest) = (proposal.body.seq, proposal.body.digest);
             let is_taken = self.slot(seq).is_some_and(|slot| slot.proposal.is_some());

@@ -3,16 +3,20 @@
 //! to replace a primary that does answer: it is unfair, or far slower than it could be.
 
 use super::executor::Executed;
-use super::pool::{Owner, Pool};
+use super::pool::{Owner, Pool, place};
 use super::{Mode, Replica, Settings, Suspicion};
 use crate::message::batch::ItemKey;
 use crate::message::{Batch, Item, PeerMessage};
 use crate::service::NumberStatus;
-use crate::types::{Instant, Nonce, Seq, Span};
+use crate::types::{ClientId, Instant, Nonce, Seq, Span};
 use std::collections::VecDeque;
 
 /// Samples kept of how long things take; old ones make place.
 const SAMPLES: usize = 32;
+
+/// One batch, or the filling of one gap, gives at most so many samples: those of what
+/// waited longest, since the primary chooses what it puts first.
+const SAMPLES_AT_ONCE: usize = 4;
 
 /// Fewer samples than this accuse nobody.
 const LEAST_SAMPLES: usize = 12;
@@ -39,9 +43,12 @@ pub(super) struct Waits {
     served: bool,
     /// Since when numbers must not stand still, if they must not.
     owed_since: Option<Instant>,
-    /// From a request's arrival here to its proposal, while the primary had room.
+    /// Up to here every number was proposed or is decided.
+    ordered_through: Seq,
+    /// From a request's arrival here, while the primary had room, to its having a number
+    /// and all lower ones being proposed.
     ordering: VecDeque<Span>,
-    /// From a proposal's arrival to its execution.
+    /// From there to its execution.
     agreement: VecDeque<Span>,
     samples_in_view: u64,
     loosened: u64,
@@ -59,6 +66,7 @@ impl Waits {
             shrunk: now,
             served: false,
             owed_since: None,
+            ordered_through: Seq::GENESIS,
             ordering: VecDeque::new(),
             agreement: VecDeque::new(),
             samples_in_view: 0,
@@ -99,13 +107,12 @@ impl Waits {
         }
     }
 
-    /// Measures how long the primary took to propose what this replica knew before.
-    pub(super) fn note_proposal(&mut self, pool: &Pool, batch: &Batch, now: Instant) {
-        for item in batch.items().iter().take(4) {
-            if let Some(since) = pool.known_with_room(item.key()) {
-                push(&mut self.ordering, now.since(since));
-                self.samples_in_view += 1;
-            }
+    /// Measures how long the primary took to order what was known here before.
+    fn note_ordered(&mut self, mut known: Vec<Instant>, now: Instant) {
+        known.sort_unstable();
+        for since in known.into_iter().take(SAMPLES_AT_ONCE) {
+            push(&mut self.ordering, now.since(since));
+            self.samples_in_view += 1;
         }
         if self.samples_in_view >= LASTING {
             self.samples_in_view = 0;
@@ -113,10 +120,10 @@ impl Waits {
         }
     }
 
-    /// Measures how long agreement took once the proposal was here.
-    pub(super) fn note_executed(&mut self, accepted: Option<Instant>, now: Instant) {
-        if let Some(accepted) = accepted {
-            push(&mut self.agreement, now.since(accepted));
+    /// Measures how long agreement took once nothing but that was lacking.
+    pub(super) fn note_executed(&mut self, ordered: Option<Instant>, now: Instant) {
+        if let Some(ordered) = ordered {
+            push(&mut self.agreement, now.since(ordered));
         }
     }
 
@@ -132,6 +139,16 @@ impl Waits {
     fn loosen(&mut self) {
         self.loosened = self.loosened.saturating_mul(2).min(MOST_LOOSENED);
     }
+}
+
+/// Since when this replica knows of what is in a batch and the primary had room for, as
+/// many of the longest as are measured.
+pub(super) fn longest_known(pool: &Pool, batch: &Batch) -> Vec<Instant> {
+    let known = batch.items().iter().filter_map(|item| pool.known_with_room(item.key()));
+    let mut known: Vec<Instant> = known.collect();
+    known.sort_unstable();
+    known.truncate(SAMPLES_AT_ONCE);
+    known
 }
 
 fn push(samples: &mut VecDeque<Span>, sample: Span) {
@@ -199,9 +216,49 @@ impl Replica {
             || (certified && ahead >= self.committee.weak_quorum())
     }
 
+    /// Numbers up to which the primary has proposed without a gap. A primary that leaves
+    /// one has room, however much it proposes above it, and whatever is above is not in
+    /// order before the gap is filled.
+    pub(super) fn note_ordered(&mut self) {
+        let now = self.now.instant;
+        let mut through = self.ordered_through();
+        let mut known = Vec::new();
+        let Mode::Active(active) = &mut self.mode else { return };
+        loop {
+            let next = through.next();
+            let slot = active.slots.get_mut(&next).filter(|slot| slot.proposal.is_some());
+            match slot {
+                Some(slot) => {
+                    slot.ordered = Some(now);
+                    known.append(&mut slot.known);
+                }
+                None if self.decided.contains_key(&next) => {}
+                None => break,
+            }
+            through = next;
+        }
+        self.waits.ordered_through = through;
+        self.waits.note_ordered(known, now);
+    }
+
+    fn ordered_through(&self) -> Seq {
+        self.waits.ordered_through.max(self.executed())
+    }
+
+    /// Whether the primary, as far as this replica can see, has room for what comes now:
+    /// in its pipeline, and before what waits already.
+    pub(super) fn has_room_to_propose(&self) -> bool {
+        let in_flight = self.ordered_through().since(self.executed());
+        let (items, bytes) = self.pool.backlog();
+        let parameters = &self.genesis.parameters;
+        in_flight < self.settings.pipeline.div_ceil(2)
+            && (items as u64) < parameters.batch_items
+            && (bytes as u64) < parameters.batch_bytes
+    }
+
     /// When the wait for the primary ends.
     pub(super) fn wait_deadline(&self) -> Option<Instant> {
-        let waits = self.may_vote() && self.is_active() && !self.is_primary() && !self.is_behind();
+        let waits = self.watches_primary() && !self.is_behind();
         let since = self.longest_wait().filter(|_| waits)?;
         Some(since.plus(self.waits.patience))
     }
@@ -212,7 +269,7 @@ impl Replica {
         if self.is_behind() {
             self.waits.start_anew(now);
         }
-        if !self.may_vote() || !self.is_active() || self.is_primary() {
+        if !self.watches_primary() {
             return;
         }
         if self.wait_deadline().is_some_and(|due| due <= now) {
@@ -230,9 +287,25 @@ impl Replica {
     fn is_anybody_passed_over(&self) -> bool {
         let (now, patience) = (self.now.instant, self.waits.patience);
         !self.is_behind()
-            && self.pool.oldest_of_each().any(|(owner, waiting)| {
-                waiting.since.plus(patience) <= now && self.pool.is_passed_over(owner, waiting)
-            })
+            && self.turns.is_anybody_passed_over(
+                self.pool
+                    .oldest_of_each()
+                    .filter(|(_, waiting)| waiting.since.plus(patience) <= now)
+                    .map(|(owner, waiting)| (owner, waiting.fence)),
+            )
+    }
+
+    /// Whether this replica would replace the primary for what it does.
+    fn watches_primary(&self) -> bool {
+        self.may_vote() && self.is_active() && !self.is_primary()
+    }
+
+    /// Forgets turns that lie before every fence.
+    pub(super) fn forget_turns(&mut self) {
+        match self.pool.lowest_fence() {
+            Some(fence) => self.turns.forget_through(fence),
+            None => self.turns.forget(),
+        }
     }
 
     /// Numbers must go on while executed state owes somebody a checkpoint.
@@ -268,16 +341,34 @@ impl Replica {
 
     /// An entry was executed: the waits for what it held end.
     pub(super) fn end_waits(&mut self, seq: Seq, executed: &Executed) {
-        for key in &executed.items {
-            if self.pool.executed(*key, seq) {
+        for done in &executed.items {
+            if self.pool.executed(done.key) {
                 self.waits.serve(&self.settings, self.now.instant);
             }
-            if let ItemKey::Request(client, _) = key {
-                let state = self.executor.state();
-                self.pool.settle(*client, |number| is_open(state.status(*client, number)));
+            if done.is_turn && self.watches_primary() {
+                let (owner, number) = place(done.key);
+                self.turns.note(seq, owner, number);
+            }
+            if let ItemKey::Request(client, first) = done.key {
+                let (state, longest) =
+                    (self.executor.state(), self.genesis.parameters.bundle_operations);
+                let is_open = |number| is_open(state.status(client, number));
+                let floor = state.floor(client);
+                self.pool.settle(client, floor, first.0..=done.last, longest, is_open);
             }
         }
         self.note_what_is_owed();
+    }
+
+    /// After a jump over entries: ends the waits for whatever they settled.
+    pub(super) fn settle_pool(&mut self) {
+        let state = self.executor.state();
+        for client in (0..).map(ClientId).take(self.genesis.clients.len()) {
+            let is_open = |number| is_open(state.status(client, number));
+            self.pool.settle_all(client, state.floor(client), is_open);
+        }
+        let lives = self.executor.lives();
+        self.pool.settle_recoveries(|replica, nonce| lives.knows(replica, nonce));
     }
 
     /// Whether an item may still be executed, and has a place to wait in.
@@ -299,8 +390,10 @@ impl Replica {
     pub(super) fn start_waits_anew(&mut self, fence: Seq) {
         let now = self.now.instant;
         self.pool.start_anew(now, fence.plus(self.settings.pipeline));
+        self.turns.forget();
         self.waits.start_anew(now);
         self.waits.owed_since = None;
+        self.waits.ordered_through = Seq::GENESIS;
         self.waits.ordering.clear();
         self.waits.agreement.clear();
         self.waits.samples_in_view = 0;

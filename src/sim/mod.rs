@@ -8,14 +8,18 @@
 //! replicas must agree. The [`checker`] looks after every step.
 
 pub mod checker;
+pub mod clock;
 pub mod disk;
 pub mod history;
 pub mod model;
 pub mod plan;
-pub mod random;
+pub mod shrink;
+
 pub mod world;
 
+pub use crate::random;
 pub use checker::{Invariant, Violation};
+pub use plan::{Control, Plan};
 
 use crate::types::{Digest, Span};
 use std::collections::BTreeMap;
@@ -33,6 +37,8 @@ pub struct Options {
     pub steps: Option<u64>,
     /// Whether to keep a line for every event.
     pub trace: bool,
+    /// Which promise to break, to see that the checker sees it.
+    pub control: Option<Control>,
 }
 
 /// What was covered: how often each thing happened.
@@ -42,10 +48,15 @@ pub struct Coverage(pub BTreeMap<String, u64>);
 impl Coverage {
     /// It happened once more.
     pub fn count(&mut self, what: &str) {
+        self.add(what, 1);
+    }
+
+    /// It happened so many times more.
+    pub fn add(&mut self, what: &str, times: u64) {
         match self.0.get_mut(what) {
-            Some(count) => *count += 1,
+            Some(count) => *count += times,
             None => {
-                self.0.insert(what.to_string(), 1);
+                self.0.insert(what.to_string(), times);
             }
         }
     }
@@ -82,10 +93,17 @@ pub struct Report {
     /// All events, if they were asked for.
     pub trace: Vec<String>,
     /// What the seed decided.
-    pub plan: plan::Plan,
+    pub plan: Plan,
 }
 
-/// Runs one world.
+/// Runs the world of a seed.
 pub fn run(options: &Options) -> Report {
-    world::World::new(options).run(options)
+    run_plan(Plan::of(options), options)
+}
+
+/// Runs a world by a plan that may have been changed since it was drawn. Chance within
+/// the run is the seed's, and none of it is shared between things that have nothing to
+/// do with each other: what is left of a plan goes much as it would have gone.
+pub fn run_plan(plan: Plan, options: &Options) -> Report {
+    world::World::new(plan, options).run(options)
 }

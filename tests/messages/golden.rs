@@ -68,6 +68,7 @@ fn vectors() -> BTreeMap<String, Vec<u8>> {
     vectors.add("certificate-prepared", &samples.prepared());
     vectors.add("certificate-commit", &samples.cluster.committed(2, 9, digest("batch")));
     vectors.add("certificate-checkpoint", &samples.stable());
+    vectors.add("certificate-receipt", &samples.cluster.receipted(9, digest("done")));
     vectors.add("part", &samples.part());
     vectors.add("proof", &samples.proof());
     vectors.add("small", &samples.small());
@@ -160,7 +161,8 @@ fn every_message_on_file_is_accepted() {
 #[test]
 fn the_tags_are_those_of_version_one() {
     use quorate::message::{
-        Checkpoint, Commit, NewView, PrePrepare, Prepare, RecoveryRequest, Request, ViewChange,
+        Checkpoint, Commit, NewView, PrePrepare, Prepare, Receipt, RecoveryRequest, Request,
+        ViewChange,
     };
     assert_eq!(&Request::TAG, b"quorate1 request");
     assert_eq!(&RecoveryRequest::TAG, b"quorate1 recover");
@@ -170,4 +172,5 @@ fn the_tags_are_those_of_version_one() {
     assert_eq!(&Checkpoint::TAG, b"quorate1 checkpt");
     assert_eq!(&ViewChange::TAG, b"quorate1 viewchg");
     assert_eq!(&NewView::TAG, b"quorate1 newview");
+    assert_eq!(&Receipt::TAG, b"quorate1 receipt");
 }

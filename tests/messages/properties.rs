@@ -1,7 +1,7 @@
 //! One value, one encoding; and no bytes that anything stumbles over (`D1` to `D3`).
 
 use crate::samples::{self, Samples};
-use crate::support::{Cluster, committed_of, prepared_of, stable_of};
+use crate::support::{Cluster, committed_of, prepared_of, receipted_of, stable_of};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -10,8 +10,9 @@ use quorate::crypto::{Check, PublicKey, Scheme, Signature};
 use quorate::message::{
     Batch, Checkpoint, CheckpointCertificate, ClientMessage, Commit, CommitCertificate,
     Endorsement, Evidence, Fetch, Genesis, Held, Item, NewView, Parameters, PeerMessage,
-    PrePrepare, Prepare, PreparedCertificate, RecoveryRequest, Reject, Reply, ReplyOutcome,
-    Request, Signed, StartAnswer, Status, ToClient, Verifier, ViewChange, Voter,
+    PrePrepare, Prepare, PreparedCertificate, Receipt, ReceiptCertificate, RecoveryRequest, Reject,
+    Reply, ReplyOutcome, Request, Signed, StartAnswer, Status, ToClient, Verifier, ViewChange,
+    Voter,
 };
 use quorate::replica::Record;
 use quorate::service::Refusal;
@@ -101,6 +102,23 @@ fn committed() -> impl Strategy<Value = CommitCertificate> {
 
 fn stable() -> impl Strategy<Value = CheckpointCertificate> {
     (place(), members()).prop_map(|((_, seq, digest, _), members)| stable_of(seq, digest, members))
+}
+
+fn receipt() -> impl Strategy<Value = Receipt> {
+    (number(), number(), number(), digest(), digest(), by()).prop_map(
+        |(client, number, seq, operation, result, by)| Receipt {
+            client: ClientId(u32::try_from(client % 1000).expect("small")),
+            number: RequestNumber(number),
+            seq: Seq(seq),
+            operation,
+            result,
+            by,
+        },
+    )
+}
+
+fn receipted() -> impl Strategy<Value = ReceiptCertificate> {
+    (receipt(), members()).prop_map(|(said, members)| receipted_of(said, members))
 }
 
 fn view_change() -> impl Strategy<Value = Signed<ViewChange>> {
@@ -252,6 +270,7 @@ fn client_message() -> impl Strategy<Value = ClientMessage> {
         (number(), blob())
             .prop_map(|(number, read)| { ClientMessage::Prove(RequestNumber(number), read) }),
         number().prop_map(|nonce| ClientMessage::Session(Nonce(nonce))),
+        number().prop_map(|number| ClientMessage::Receipt(RequestNumber(number))),
     ]
 }
 
@@ -298,6 +317,7 @@ fn to_client() -> impl Strategy<Value = ToClient> {
             highest: RequestNumber(highest),
             view: View(view),
         }),
+        signed(receipt()).prop_map(ToClient::Receipt),
     ]
 }
 
@@ -418,6 +438,7 @@ fn everything_else_has_one_encoding_each() {
     for_any(20, prepared());
     for_any(20, committed());
     for_any(20, stable());
+    for_any(20, receipted());
     for_any(10, outcome());
     for_any(10, refusal());
     for_any(4, select(Samples::new().slots()));
@@ -443,7 +464,7 @@ impl Scheme for Credulous {
 }
 
 fn credulous() -> Verifier<Credulous> {
-    Verifier::new(Arc::clone(&Cluster::of(4).genesis), Credulous).expect("a good genesis")
+    Verifier::new(Arc::clone(&Cluster::of(4).genesis), Credulous)
 }
 
 proptest! {
@@ -451,8 +472,15 @@ proptest! {
 
     /// D3
     #[test]
-    fn no_values_bring_the_verifier_down(peer in peer_message(), client in client_message()) {
+    fn no_values_bring_the_verifier_down(
+        peer in peer_message(),
+        client in client_message(),
+        receipt in signed(receipt()),
+        receipted in receipted(),
+    ) {
         let verifier = credulous();
+        let _ = verifier.signed(receipt);
+        let _ = verifier.certificate(receipted);
         let expected = verifier.peer(peer.clone()).err();
         prop_assert_eq!(verifier.peer_bytes(&wire::encode(&peer)).err(), expected);
         let expected = verifier.client(client.clone()).err();
@@ -554,6 +582,30 @@ fn no_bit_of_a_signed_message_is_unsigned() {
             flipped[bit / 8] ^= 1 << (bit % 8);
             assert!(verifier.peer_bytes(&flipped).is_err(), "{name}, bit {bit}");
         }
+    }
+}
+
+/// The same for receipts, and certificates of them.
+#[test]
+fn no_bit_of_a_receipt_is_unsigned() {
+    let cluster = Cluster::of(4);
+    let result = Digest::of(b"done");
+    let receipt = wire::encode(&cluster.receipt(3, 9, result));
+    let receipted = wire::encode(&cluster.receipted(9, result));
+    for bit in bits(receipt.len()) {
+        let mut flipped = receipt.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let other = wire::decode(&flipped, wire::MOST_BYTES);
+        let taken =
+            other.is_ok_and(|other: Signed<Receipt>| cluster.verifier.signed(other).is_ok());
+        assert!(!taken, "a receipt, bit {bit}");
+    }
+    for bit in bits(receipted.len()) {
+        let mut flipped = receipted.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let other = wire::decode::<ReceiptCertificate>(&flipped, wire::MOST_BYTES);
+        let taken = other.is_ok_and(|other| cluster.verifier.certificate(other).is_ok());
+        assert!(!taken, "a certificate of receipts, bit {bit}");
     }
 }
 

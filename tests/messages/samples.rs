@@ -56,6 +56,7 @@ variants! {
         Read(..) => "read",
         Prove(..) => "prove",
         Session(_) => "session",
+        Receipt(_) => "receipt",
     }
     name_of_to_client, TO_CLIENT, ToClient, "to-client": {
         Reply(_) => "reply",
@@ -64,6 +65,7 @@ variants! {
         NotReady(_) => "not-ready",
         Refused(..) => "refused",
         Session { .. } => "session",
+        Receipt(_) => "receipt",
     }
     name_of_fetch, FETCH, Fetch, "fetch": {
         Batch(_) => "batch",
@@ -314,6 +316,7 @@ impl Samples {
             ClientMessage::Read(RequestNumber(3), Blob::from("get")),
             ClientMessage::Prove(RequestNumber(4), Blob::from("get")),
             ClientMessage::Session(Nonce(5)),
+            ClientMessage::Receipt(RequestNumber(7)),
         ]
     }
 
@@ -347,6 +350,7 @@ impl Samples {
                 highest: RequestNumber(8),
                 view: View(2),
             },
+            ToClient::Receipt(self.cluster.receipt(3, 9, digest("done"))),
         ]
     }
 

@@ -14,6 +14,7 @@ mod clients;
 mod identity;
 mod normal_case;
 mod reads;
+mod receipts;
 mod rejects;
 mod storage_and_recovery;
 mod support;

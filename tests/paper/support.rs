@@ -6,10 +6,10 @@ use crate::world::{DAWN, Disk, client_key, genesis, parameters, replica_key};
 use quorate::crypto::Ed25519;
 use quorate::message::batch::NULL;
 use quorate::message::{
-    Batch, Body, CheckedClient, Checkpoint, CheckpointCertificate, ClientMessage, Commit,
-    CommitCertificate, Evidence, Fetch, Genesis, Item, NewView, Parameters, PeerMessage,
-    PrePrepare, Prepare, PreparedCertificate, RecoveryRequest, Reject, Reply, Request, Signed,
-    StartAnswer, Status, ToClient, Verified, Verifier, ViewChange, Voter, new_view,
+    Batch, Body, CheckedClient, CheckedGenesis, Checkpoint, CheckpointCertificate, ClientMessage,
+    Commit, CommitCertificate, Evidence, Fetch, Item, NewView, Parameters, PeerMessage, PrePrepare,
+    Prepare, PreparedCertificate, RecoveryRequest, Reject, Reply, Request, Signed, StartAnswer,
+    Status, ToClient, Verified, Verifier, ViewChange, Voter, new_view,
 };
 use quorate::replica::{
     Compaction, Durable, Effects, Input, Notice, Now, Origin, Outgoing, Recalled, Record,
@@ -37,7 +37,7 @@ pub struct Out {
 /// The replica under test, its disk and its clock.
 pub struct Solo {
     pub id: ReplicaId,
-    pub genesis: Arc<Genesis>,
+    pub genesis: Arc<CheckedGenesis>,
     pub committee: Committee,
     pub verifier: Verifier<Ed25519>,
     pub settings: Settings,
@@ -90,9 +90,9 @@ impl Solo {
         parameters: Parameters,
         settings: Settings,
     ) -> Solo {
-        let genesis = Arc::new(genesis(replicas, 4, parameters));
-        let committee = genesis.check().expect("a good genesis");
-        let verifier = Verifier::new(Arc::clone(&genesis), Ed25519).expect("a good genesis");
+        let genesis = genesis(replicas, 4, parameters).checked().expect("a good genesis");
+        let committee = genesis.committee();
+        let verifier = Verifier::new(Arc::clone(&genesis), Ed25519);
         Solo {
             id: ReplicaId(id),
             genesis,
@@ -225,6 +225,8 @@ impl Solo {
 
     /// The state is on disk.
     pub fn saved(&mut self, save: Save) -> Out {
+        // What followed from a wrong one goes.
+        drop(self.disk.states.split_off(&save.seq));
         self.disk.states.insert(save.seq, save.tree);
         self.input(Input::Saved(save.seq, save.digest))
     }

@@ -5,9 +5,10 @@
 
 use quorate::crypto::{ClusterId, Ed25519, PublicKey, SecretKey};
 use quorate::message::{
-    Author, Batch, Body, Checkpoint, CheckpointCertificate, Commit, CommitCertificate, Endorsement,
-    Genesis, Item, NewView, Parameters, PrePrepare, Prepare, PreparedCertificate, RecoveryRequest,
-    Request, Signed, Verifier, ViewChange, Voter,
+    Author, Batch, Body, CheckedGenesis, Checkpoint, CheckpointCertificate, Commit,
+    CommitCertificate, Endorsement, Genesis, Item, NewView, Parameters, PrePrepare, Prepare,
+    PreparedCertificate, Receipt, ReceiptCertificate, RecoveryRequest, Request, Signed, Verifier,
+    ViewChange, Voter,
 };
 use quorate::types::{
     ClientId, Digest, Incarnation, Nonce, ReplicaId, RequestNumber, Seq, Timestamp, View,
@@ -61,7 +62,7 @@ pub(crate) fn digest(of: &str) -> Digest {
 
 /// A cluster of `n` replicas.
 pub(crate) struct Cluster {
-    pub(crate) genesis: Arc<Genesis>,
+    pub(crate) genesis: Arc<CheckedGenesis>,
     pub(crate) id: ClusterId,
     pub(crate) verifier: Verifier<Ed25519>,
     keys: BTreeMap<Author, SecretKey>,
@@ -81,14 +82,15 @@ impl Cluster {
         let keys: BTreeMap<Author, SecretKey> =
             replicas.chain(clients).map(|author| (author, key_of(author))).collect();
         let public = |author: Author| -> PublicKey { keys[&author].public() };
-        let genesis = Arc::new(Genesis {
+        let genesis = Genesis {
             name: List(b"a cluster for tests".to_vec()),
             replicas: (0..n).map(|id| public(Author::Replica(ReplicaId(id)))).collect(),
             clients: (0..CLIENTS).map(|id| public(Author::Client(ClientId(id)))).collect(),
             parameters,
-        });
+        };
+        let genesis = genesis.checked().expect("a good genesis");
         let id = genesis.cluster();
-        let verifier = Verifier::new(Arc::clone(&genesis), Ed25519).expect("a good genesis");
+        let verifier = Verifier::new(Arc::clone(&genesis), Ed25519);
         Cluster { genesis, id, verifier, keys }
     }
 
@@ -158,6 +160,11 @@ impl Cluster {
         self.sign(Checkpoint { seq: Seq(seq), digest, by: voter(by) })
     }
 
+    /// A receipt for the operation `put` of client 1, under number 7.
+    pub(crate) fn receipt(&self, by: u16, seq: u64, result: Digest) -> Signed<Receipt> {
+        self.sign(Receipt { by: voter(by), ..receipt_body(seq, result) })
+    }
+
     /// Prepares of these replicas, as a certificate holds them.
     pub(crate) fn prepares(
         &self,
@@ -183,6 +190,11 @@ impl Cluster {
     /// Checkpoints of these replicas, as a certificate holds them.
     pub(crate) fn checkpoints(&self, by: &[u16], seq: u64, digest: Digest) -> Vec<Endorsement> {
         by.iter().map(|id| endorsement(&self.checkpoint(*id, seq, digest))).collect()
+    }
+
+    /// Receipts of these replicas, as a certificate holds them.
+    pub(crate) fn receipts(&self, by: &[u16], seq: u64, result: Digest) -> Vec<Endorsement> {
+        by.iter().map(|id| endorsement(&self.receipt(*id, seq, result))).collect()
     }
 
     /// The `Q-1` backups of a view with the lowest numbers.
@@ -212,6 +224,11 @@ impl Cluster {
     /// A true checkpoint certificate.
     pub(crate) fn stable(&self, seq: u64, digest: Digest) -> CheckpointCertificate {
         stable_of(Seq(seq), digest, self.checkpoints(&self.lowest(), seq, digest))
+    }
+
+    /// A true certificate of receipts.
+    pub(crate) fn receipted(&self, seq: u64, result: Digest) -> ReceiptCertificate {
+        receipted_of(receipt_body(seq, result), self.receipts(&self.lowest(), seq, result))
     }
 
     pub(crate) fn view_change(
@@ -258,6 +275,18 @@ pub(crate) fn request_body(
     }
 }
 
+/// What a receipt says of the operation `put` of client 1, under number 7.
+pub(crate) fn receipt_body(seq: u64, result: Digest) -> Receipt {
+    Receipt {
+        client: ClientId(1),
+        number: RequestNumber(7),
+        seq: Seq(seq),
+        operation: digest("put"),
+        result,
+        by: voter(0),
+    }
+}
+
 /// A vote that names its caster.
 pub(crate) trait Cast: Body {
     /// Who casts it.
@@ -273,7 +302,7 @@ macro_rules! cast {
         }
     )*};
 }
-cast!(Prepare, Commit, Checkpoint);
+cast!(Prepare, Commit, Checkpoint, Receipt);
 
 /// A vote as a certificate holds it.
 pub(crate) fn endorsement<T: Cast>(vote: &Signed<T>) -> Endorsement {
@@ -311,4 +340,10 @@ pub(crate) fn stable_of(
     checkpoints: Vec<Endorsement>,
 ) -> CheckpointCertificate {
     forged(&(seq, digest, List(checkpoints)))
+}
+
+/// A certificate of receipts of any parts. Who signed is for the receipts to say.
+pub(crate) fn receipted_of(said: Receipt, receipts: Vec<Endorsement>) -> ReceiptCertificate {
+    let Receipt { client, number, seq, operation, result, .. } = said;
+    forged(&(client, number, seq, operation, result, List(receipts)))
 }

@@ -6,8 +6,8 @@
 
 use quorate::crypto::{Ed25519, SecretKey};
 use quorate::message::{
-    CheckedClient, ClientMessage, Genesis, Parameters, PeerMessage, Reject, Request, Signed,
-    ToClient, Verifier,
+    CheckedClient, CheckedGenesis, ClientMessage, Genesis, Parameters, PeerMessage, Reject,
+    Request, Signed, ToClient, Verifier,
 };
 use quorate::replica::{
     Durable, Effects, Input, Notice, Now, Origin, Outgoing, Recalled, Record, Recovered, Replica,
@@ -41,6 +41,14 @@ pub struct Disk {
     pub parts: Vec<(Path, Part)>,
 }
 
+impl Disk {
+    /// Writes a state. What followed from a wrong one goes.
+    fn save(&mut self, save: &Save) {
+        drop(self.states.split_off(&save.seq));
+        self.states.insert(save.seq, save.tree.clone());
+    }
+}
+
 /// One replica, running or not.
 pub struct Node {
     pub replica: Option<Replica>,
@@ -60,7 +68,7 @@ pub struct Node {
 pub type Filter = Box<dyn Fn(&Flight) -> bool>;
 
 pub struct World {
-    pub genesis: Arc<Genesis>,
+    pub genesis: Arc<CheckedGenesis>,
     pub verifier: Verifier<Ed25519>,
     pub settings: Settings,
     pub service: Arc<dyn Service>,
@@ -99,8 +107,8 @@ impl World {
     }
 
     pub fn with(replicas: u16, parameters: Parameters, settings: Settings) -> World {
-        let genesis = Arc::new(genesis(replicas, 4, parameters));
-        let verifier = Verifier::new(Arc::clone(&genesis), Ed25519).expect("a good genesis");
+        let genesis = genesis(replicas, 4, parameters).checked().expect("a good genesis");
+        let verifier = Verifier::new(Arc::clone(&genesis), Ed25519);
         let mut world = World {
             genesis,
             verifier,
@@ -220,7 +228,7 @@ impl World {
             if self.node(id).holds_saves {
                 self.node_mut(id).held_saves.push(save);
             } else {
-                self.node_mut(id).disk.states.insert(save.seq, save.tree);
+                self.node_mut(id).disk.save(&save);
                 self.input(id, Input::Saved(save.seq, save.digest));
             }
         }
@@ -229,7 +237,7 @@ impl World {
     pub fn release_saves(&mut self, id: ReplicaId) {
         self.node_mut(id).holds_saves = false;
         for save in std::mem::take(&mut self.node_mut(id).held_saves) {
-            self.node_mut(id).disk.states.insert(save.seq, save.tree);
+            self.node_mut(id).disk.save(&save);
             self.input(id, Input::Saved(save.seq, save.digest));
         }
     }

@@ -209,6 +209,12 @@ fn a_client_that_lost_its_numbers_asks_before_it_signs() {
     assert_eq!(request.acknowledged, RequestNumber(5 + WINDOW));
 }
 
+#[test]
+fn a_session_that_has_not_learned_its_numbers_has_none_to_go_on_from() {
+    let story = Story::of(4, Start::Lost);
+    assert_eq!(story.session.to_continue(), Start::Lost);
+}
+
 /// The state itself judges what sessions sign.
 #[test]
 fn the_state_takes_what_is_signed_after_numbers_were_lost_or_given_up() {

@@ -159,7 +159,7 @@ fn requests_are_signed_by_the_client_for_this_cluster() {
     let mut story = Story::new();
     story.submit(&["a"]);
     let verifier =
-        crate::message::Verifier::new(Arc::new(genesis(4)), Ed25519).expect("a good genesis");
+        crate::message::Verifier::new(genesis(4).checked().expect("a good genesis"), Ed25519);
     let (_, message) = story.session.take_outgoing().remove(0);
     assert!(verifier.client(message).is_ok());
 }

@@ -215,7 +215,7 @@ fn what_can_not_be_proved_is_not_asked_for() {
 #[test]
 fn a_proof_can_be_shown_to_others() {
     let verifier =
-        crate::message::Verifier::new(Arc::new(genesis(4)), Ed25519).expect("a good genesis");
+        crate::message::Verifier::new(genesis(4).checked().expect("a good genesis"), Ed25519);
     let check = |shown: Shown, operation: &Blob| {
         super::super::prove(&verifier, &KeyValue, ME, operation, shown).map(|proved| proved.result)
     };

@@ -60,6 +60,8 @@
 //! of a tree except to free it.
 
 mod assembly;
+mod build;
+mod difference;
 mod node;
 mod outline;
 mod part;
@@ -68,6 +70,8 @@ mod proof;
 mod range;
 
 pub use assembly::{Accepted, Assembly, PartError, Progress};
+pub use build::{NoTree, Stamps};
+pub use difference::{Changes, Difference};
 pub use node::Entry;
 pub use outline::Misshapen;
 pub use part::Part;
@@ -173,8 +177,13 @@ impl Tree {
 
     /// A proof of all that the range holds, for whoever knows the tree's digest.
     pub fn prove(&self, range: &KeyRange) -> Proof {
+        self.prove_within(range, usize::MAX).expect("no memory holds so many bytes")
+    }
+
+    /// The same, unless it has more bytes than this.
+    pub fn prove_within(&self, range: &KeyRange, most_bytes: usize) -> Option<Proof> {
         self.digest();
-        Proof::new(self, range)
+        Proof::within(self, range, most_bytes)
     }
 
     /// The subtree at the path, if there is one that begins exactly there, cut to so many

@@ -165,7 +165,7 @@ impl Slot {
 
 impl Branch {
     /// The index of the slot at a step.
-    fn index(&self, step: Step) -> Option<usize> {
+    pub(super) fn index(&self, step: Step) -> Option<usize> {
         self.steps.contains(step).then(|| self.steps.rank(step))
     }
 
@@ -335,7 +335,7 @@ impl Branch {
     }
 
     /// The digest of a branch whose slots are settled.
-    fn hash(&self) -> Digest {
+    pub(super) fn hash(&self) -> Digest {
         let digests = self.slots.iter().map(Slot::known_digest);
         branch_digest(self.changed, &self.prefix, self.steps, digests)
     }

@@ -20,7 +20,7 @@ pub(super) fn nibbles(key: &[u8]) -> usize {
 }
 
 /// The key's nibble at an index, high half first.
-fn nibble(key: &[u8], index: usize) -> u8 {
+pub(super) fn nibble(key: &[u8], index: usize) -> u8 {
     match index % 2 {
         0 => key[index / 2] >> 4,
         _ => key[index / 2] & 0xf,
@@ -40,13 +40,18 @@ impl Step {
         Step(nibble + 1)
     }
 
+    /// All steps, in their order.
+    pub(super) fn all() -> impl DoubleEndedIterator<Item = Step> {
+        (0..17).map(Step)
+    }
+
     /// The key's step after so many nibbles.
     pub(super) fn after(key: &[u8], depth: usize) -> Step {
         if depth < nibbles(key) { Step::nibble(nibble(key, depth)) } else { Step::END }
     }
 
     /// The nibble, unless it is the end.
-    fn as_nibble(self) -> Option<u8> {
+    pub(super) fn as_nibble(self) -> Option<u8> {
         self.0.checked_sub(1)
     }
 }

@@ -35,9 +35,11 @@ pub enum ProofError {
 }
 
 impl Proof {
-    /// The proof from a settled tree.
-    pub(super) fn new(tree: &Tree, range: &KeyRange) -> Proof {
-        let mut maker = Maker { range, items: Vec::new(), open: Vec::new(), path: Path::root() };
+    /// The proof from a settled tree, unless it has more bytes than this. No more of the
+    /// tree is looked at than fits.
+    pub(super) fn within(tree: &Tree, range: &KeyRange, most_bytes: usize) -> Option<Proof> {
+        let (items, open, path) = (Vec::new(), Vec::new(), Path::root());
+        let mut maker = Maker { range, items, bytes: 8, open, path };
         maker.show_root(tree);
         while let Some((depth, steps, slots)) = maker.open.last_mut() {
             match (steps.take_first(), slots.next()) {
@@ -48,8 +50,11 @@ impl Proof {
                 }
                 _ => drop(maker.open.pop()),
             }
+            if maker.bytes > most_bytes {
+                return None;
+            }
         }
-        Proof { items: maker.items.into() }
+        Some(Proof { items: maker.items.into() })
     }
 
     /// What the range holds in the state with this digest, if the proof shows it: keys
@@ -92,29 +97,36 @@ impl Proof {
 struct Maker<'a> {
     range: &'a KeyRange,
     items: Vec<Item>,
+    /// The bytes that the encoding of these has.
+    bytes: usize,
     /// The branches on the way: how long the path to their slots is, and what is left.
     open: Vec<(usize, super::path::Steps, std::slice::Iter<'a, Slot>)>,
     path: Path,
 }
 
 impl<'a> Maker<'a> {
+    fn add(&mut self, item: Item) {
+        self.bytes += item.encoded_bytes();
+        self.items.push(item);
+    }
+
     fn show_root(&mut self, tree: &'a Tree) {
         match self.range.may_meet(&self.path) {
             true => self.show_branch(&tree.root),
-            false => self.items.push(Item::Hidden(tree.digest())),
+            false => self.add(Item::Hidden(tree.digest())),
         }
     }
 
     fn show(&mut self, slot: &'a Slot) {
         match &slot.node {
             _ if !self.range.may_meet(&self.path) => {
-                self.items.push(Item::Hidden(slot.known_digest()));
+                self.add(Item::Hidden(slot.known_digest()));
             }
             Node::Branch(branch) => self.show_branch(branch),
             Node::Leaf(leaf) => {
                 let (key, changed) = (Blob::from(&*leaf.key), leaf.entry.changed);
                 let value = &leaf.entry.value;
-                self.items.push(match self.range.contains(&key) {
+                self.add(match self.range.contains(&key) {
                     true => Item::Leaf { key, changed, value: value.clone() },
                     false => Item::Neighbour { key, changed, value: value_digest(value) },
                 });
@@ -123,7 +135,7 @@ impl<'a> Maker<'a> {
     }
 
     fn show_branch(&mut self, branch: &'a Branch) {
-        self.items.push(branch.item());
+        self.add(branch.item());
         self.path.extend(&branch.prefix);
         self.open.push((self.path.depth(), branch.steps, branch.slots.iter()));
     }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 
 mod proofs;
+mod rebuilds;
 mod transfers;
 
 /// What is done to a tree.

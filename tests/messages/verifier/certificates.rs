@@ -2,12 +2,17 @@
 //! (`V3`, `V4`, `V5`).
 
 use super::{clusters, refused};
-use crate::support::{Cluster, committed_of, digest, endorsement, prepared_of, stable_of, voter};
-use quorate::message::{
-    Batch, Commit, CommitCertificate, Endorsement, PeerMessage, Prepare, PreparedCertificate,
-    Reject, Signed, Verified, Voter,
+use crate::support::{
+    Cluster, committed_of, digest, endorsement, parameters, prepared_of, receipt_body,
+    receipted_of, stable_of, voter,
 };
-use quorate::types::{Digest, Incarnation, ReplicaId, Seq, Timestamp, View};
+use quorate::message::{
+    Batch, Commit, CommitCertificate, Endorsement, Parameters, PeerMessage, Prepare,
+    PreparedCertificate, Receipt, ReceiptCertificate, Reject, Signed, Verified, Voter,
+};
+use quorate::types::{
+    ClientId, Digest, Incarnation, ReplicaId, RequestNumber, Seq, Timestamp, View,
+};
 
 /// Judges a certificate of these members about a place.
 type JudgeParts = fn(&Cluster, View, Seq, Digest, Vec<Endorsement>) -> Result<(), Reject>;
@@ -15,6 +20,8 @@ type JudgeParts = fn(&Cluster, View, Seq, Digest, Vec<Endorsement>) -> Result<()
 /// One kind of certificate, made of any members.
 struct Kind {
     name: &'static str,
+    /// Whether it is about one view.
+    has_view: bool,
     /// Who takes part in a true one.
     members: fn(&Cluster) -> Vec<u16>,
     /// The signatures of these replicas, true ones.
@@ -26,9 +33,10 @@ struct Kind {
 const VIEW: View = View(2);
 const SEQ: Seq = Seq(4);
 
-const KINDS: [Kind; 3] = [
+const KINDS: [Kind; 4] = [
     Kind {
         name: "prepared",
+        has_view: true,
         members: |cluster| cluster.backups(VIEW.0),
         sign: |cluster, by, view, seq, digest| cluster.prepares(by, view.0, seq.0, digest),
         judge: |cluster, view, seq, digest, members| {
@@ -38,6 +46,7 @@ const KINDS: [Kind; 3] = [
     },
     Kind {
         name: "commit",
+        has_view: true,
         members: Cluster::lowest,
         sign: |cluster, by, view, seq, digest| cluster.commits(by, view.0, seq.0, digest),
         judge: |cluster, view, seq, digest, members| {
@@ -46,10 +55,21 @@ const KINDS: [Kind; 3] = [
     },
     Kind {
         name: "checkpoint",
+        has_view: false,
         members: Cluster::lowest,
         sign: |cluster, by, _, seq, digest| cluster.checkpoints(by, seq.0, digest),
         judge: |cluster, _, seq, digest, members| {
             cluster.verifier.certificate(stable_of(seq, digest, members)).map(drop)
+        },
+    },
+    Kind {
+        name: "receipt",
+        has_view: false,
+        members: Cluster::lowest,
+        sign: |cluster, by, _, seq, digest| cluster.receipts(by, seq.0, digest),
+        judge: |cluster, _, seq, digest, members| {
+            let forged = receipted_of(receipt_body(seq.0, digest), members);
+            cluster.verifier.certificate(forged).map(drop)
         },
     },
 ];
@@ -172,7 +192,7 @@ fn true_signatures_bound_to_something_else_are_refused() {
             let other_view = View(VIEW.0 + u64::from(cluster.size()));
             let mut others =
                 vec![(VIEW, Seq(8), a), (VIEW, SEQ, digest("b")), (VIEW, SEQ, Digest([0; 32]))];
-            if kind.name != "checkpoint" {
+            if kind.has_view {
                 others.push((other_view, SEQ, a));
             }
             for (view, seq, digest) in others {
@@ -233,9 +253,10 @@ fn certificates_about_impossible_places_are_refused() {
         for kind in KINDS {
             let members = (kind.members)(&cluster);
             let mut places = vec![(VIEW, Seq::GENESIS), (VIEW, Seq(far / 4 * 4 + 4))];
-            if kind.name != "checkpoint" {
+            if kind.has_view {
                 places.push((View(far), SEQ));
-            } else {
+            }
+            if kind.name == "checkpoint" {
                 places.push((VIEW, Seq(5)));
             }
             for (view, seq) in places {
@@ -245,6 +266,63 @@ fn certificates_about_impossible_places_are_refused() {
             }
         }
     }
+}
+
+/// What was signed about one operation proves nothing about another.
+#[test]
+fn receipts_say_all_of_it_alike() {
+    for cluster in clusters() {
+        let said = receipt_body(SEQ.0, digest("a"));
+        let members = cluster.receipts(&cluster.lowest(), SEQ.0, digest("a"));
+        let judge =
+            |said, members| cluster.verifier.certificate(receipted_of(said, members)).map(drop);
+        assert_eq!(judge(said, members.clone()), Ok(()));
+        let others = [
+            Receipt { client: ClientId(2), ..said },
+            Receipt { number: RequestNumber(8), ..said },
+            Receipt { seq: Seq(5), ..said },
+            Receipt { operation: digest("another"), ..said },
+            Receipt { result: digest("another"), ..said },
+        ];
+        for other in others {
+            assert_eq!(judge(other, members.clone()), Err(Reject::BadSignature), "{other:?}");
+            // One member that says otherwise spoils it, whatever the others say.
+            let mut mixed = members.clone();
+            let by = mixed[1].by;
+            mixed[1] = endorsement(&cluster.sign(Receipt { by, ..other }));
+            assert_eq!(judge(said, mixed), Err(Reject::BadSignature), "{other:?}");
+        }
+    }
+}
+
+/// Nobody executes for a client that is not listed, nor a number that is none.
+#[test]
+fn receipts_about_nobody_and_nothing_are_refused() {
+    for cluster in clusters() {
+        let said = receipt_body(SEQ.0, digest("a"));
+        let nobody = Receipt { client: ClientId(crate::support::CLIENTS), ..said };
+        let nothing = Receipt { number: RequestNumber(0), ..said };
+        for (other, expected) in [(nobody, Reject::UnknownAuthor), (nothing, Reject::OutOfRange)] {
+            let sign = |by: &u16| cluster.sign(Receipt { by: voter(*by), ..other });
+            let members = cluster.lowest().iter().map(|by| endorsement(&sign(by))).collect();
+            let forged = receipted_of(other, members);
+            assert_eq!(refused(cluster.verifier.certificate(forged)), expected);
+            assert_eq!(refused(cluster.verifier.signed(sign(&1))), expected);
+        }
+    }
+}
+
+/// `B4`: a receipt of one cluster is none in another, be the keys the same.
+#[test]
+fn receipts_of_another_cluster_are_refused() {
+    let cluster = Cluster::of(4);
+    let other = Cluster::with(4, Parameters { batch_items: 4, ..parameters() });
+    assert_eq!(cluster.genesis.replicas, other.genesis.replicas);
+    let receipted = other.receipted(SEQ.0, digest("a"));
+    assert!(other.verifier.certificate(receipted.clone()).is_ok());
+    assert_eq!(refused(cluster.verifier.certificate(receipted)), Reject::BadSignature);
+    let receipt = other.receipt(1, SEQ.0, digest("a"));
+    assert_eq!(refused(cluster.verifier.signed(receipt)), Reject::BadSignature);
 }
 
 /// The body beside a certificate or proposal must hash to the digest in it (`P4`).
@@ -276,7 +354,7 @@ fn a_body_must_hash_to_the_digest_beside_it() {
 #[test]
 fn certificates_made_here_are_accepted_there() {
     for cluster in clusters() {
-        let committee = cluster.genesis.check().expect("a good genesis");
+        let committee = cluster.genesis.committee();
         let a = digest("a");
         let verified = |vote: Signed<Prepare>| -> Verified<Signed<Prepare>> {
             cluster.verifier.signed(vote).expect("a true vote")
@@ -305,6 +383,18 @@ fn certificates_made_here_are_accepted_there() {
         assert!(CommitCertificate::new(committee, VIEW, SEQ, a, few).is_none());
         let doubled = commits.iter().take(usize::from(cluster.quorum()) - 1).cycle().take(50);
         assert!(CommitCertificate::new(committee, VIEW, SEQ, a, doubled).is_none());
+        let receipts: Vec<Verified<Signed<Receipt>>> = (0..cluster.size())
+            .rev()
+            .flat_map(|by| [cluster.receipt(by, SEQ.0, digest("b")), cluster.receipt(by, SEQ.0, a)])
+            .map(|receipt| cluster.verifier.signed(receipt).expect("true"))
+            .collect();
+        let said = receipt_body(SEQ.0, a);
+        let few = receipts.iter().take(2 * usize::from(cluster.quorum()) - 1);
+        assert!(ReceiptCertificate::new(committee, &said, few).is_none());
+        let made = ReceiptCertificate::new(committee, &said, &receipts).expect("enough");
+        assert_eq!(made.receipt_of(&made.receipts()[0]), Receipt { by: voter(0), ..said });
+        assert!(cluster.verifier.certificate(made.into_inner()).is_ok());
+
         let made = CommitCertificate::new(committee, VIEW, SEQ, a, &commits).expect("enough");
         let voters: Vec<ReplicaId> = made.voters().map(|voter| voter.replica).collect();
         assert_eq!(voters, cluster.lowest().into_iter().map(ReplicaId).collect::<Vec<_>>());

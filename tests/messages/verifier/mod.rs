@@ -155,11 +155,13 @@ fn a_vote_counts_only_by_the_signature_of_whom_it_names() {
                 };
                 let commit = cluster.sign_as(signer, cluster.commit(named, 1, 1, a).body);
                 let checkpoint = cluster.sign_as(signer, cluster.checkpoint(named, 4, a).body);
+                let receipt = cluster.sign_as(signer, cluster.receipt(named, 4, a).body);
                 let recovery = cluster.sign_as(signer, cluster.recovery(named, 1).body);
                 let wish = cluster.view_change(named, 1, None, vec![]).body;
                 let wish = cluster.sign_as(signer, wish);
                 let peer = |message| cluster.verifier.peer(message).map(drop);
                 assert_eq!(peer(PeerMessage::Commit(commit)), expected);
+                assert_eq!(cluster.verifier.signed(receipt).map(drop), expected);
                 assert_eq!(peer(PeerMessage::Checkpoint(checkpoint)), expected);
                 assert_eq!(peer(PeerMessage::Recovery(recovery)), expected);
                 assert_eq!(peer(PeerMessage::ViewChange(wish)), expected);

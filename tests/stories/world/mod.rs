@@ -8,8 +8,8 @@ pub mod story;
 
 use quorate::crypto::{Ed25519, SecretKey};
 use quorate::message::{
-    Batch, CheckedClient, ClientMessage, Genesis, Parameters, PeerMessage, Reject, Request, Signed,
-    ToClient, Verifier,
+    Batch, CheckedClient, CheckedGenesis, ClientMessage, Genesis, Parameters, PeerMessage, Reject,
+    Request, Signed, ToClient, Verifier,
 };
 use quorate::replica::{
     Durable, Effects, Input, Notice, Now, Origin, Outgoing, Recalled, Record, Recovered, Replica,
@@ -73,6 +73,14 @@ pub struct Disk {
     pub parts: Vec<(Path, Part)>,
 }
 
+impl Disk {
+    /// Writes a state. What followed from a wrong one goes.
+    fn save(&mut self, save: &Save) {
+        drop(self.states.split_off(&save.seq));
+        self.states.insert(save.seq, save.tree.clone());
+    }
+}
+
 /// One replica, running or not.
 pub struct Node {
     pub replica: Option<Replica>,
@@ -90,7 +98,7 @@ pub struct Node {
 }
 
 pub struct World {
-    pub genesis: Arc<Genesis>,
+    pub genesis: Arc<CheckedGenesis>,
     pub verifier: Verifier<Ed25519>,
     pub settings: Settings,
     pub service: Arc<dyn Service>,
@@ -137,8 +145,8 @@ pub fn genesis(replicas: u16, clients: u32, parameters: Parameters) -> Genesis {
 impl World {
     /// A cluster of replicas that have just started and may vote.
     pub fn new(replicas: u16, clients: u32, parameters: Parameters, settings: Settings) -> World {
-        let genesis = Arc::new(genesis(replicas, clients, parameters));
-        let verifier = Verifier::new(Arc::clone(&genesis), Ed25519).expect("a good genesis");
+        let genesis = genesis(replicas, clients, parameters).checked().expect("a good genesis");
+        let verifier = Verifier::new(Arc::clone(&genesis), Ed25519);
         let mut world = World {
             genesis,
             verifier,
@@ -263,7 +271,7 @@ impl World {
             if self.node(id).holds_saves {
                 self.node_mut(id).held_saves.push(save);
             } else {
-                self.node_mut(id).disk.states.insert(save.seq, save.tree);
+                self.node_mut(id).disk.save(&save);
                 self.input(id, Input::Saved(save.seq, save.digest));
             }
         }
@@ -272,7 +280,7 @@ impl World {
     pub fn release_saves(&mut self, id: ReplicaId) {
         self.node_mut(id).holds_saves = false;
         for save in std::mem::take(&mut self.node_mut(id).held_saves) {
-            self.node_mut(id).disk.states.insert(save.seq, save.tree);
+            self.node_mut(id).disk.save(&save);
             self.input(id, Input::Saved(save.seq, save.digest));
         }
     }

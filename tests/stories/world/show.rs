@@ -144,6 +144,9 @@ pub fn to_client(message: &ToClient) -> String {
         ToClient::Session { acknowledged, highest, .. } => {
             format!("acknowledged {acknowledged}, highest {highest}")
         }
+        ToClient::Receipt(receipt) => {
+            format!("a receipt for {} at {}", receipt.body.number, receipt.body.seq)
+        }
     }
 }
 

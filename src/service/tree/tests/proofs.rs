@@ -271,3 +271,16 @@ fn paths_prefixes_and_steps_that_cannot_be_are_not_decoded() {
     let empty: List<u8> = List::default();
     assert!(wire::decode::<Proof>(&wire::encode(&empty), LIMIT).is_ok());
 }
+
+/// K6: whoever asks for everything makes nobody copy everything.
+#[test]
+fn a_proof_that_would_be_too_large_is_not_made() {
+    let mut tree = Tree::new();
+    for number in 0..1_000u32 {
+        tree.put(&number.to_be_bytes(), Blob::from(vec![7; 100]), Seq(1));
+    }
+    let all = KeyRange::all();
+    let bytes = tree.prove(&all).encoded_bytes();
+    assert!(tree.prove_within(&all, bytes - 1).is_none());
+    assert_eq!(tree.prove_within(&all, bytes), Some(tree.prove(&all)));
+}

@@ -1,4 +1,4 @@
-//! The one source of chance in a simulation: a small generator, seeded.
+//! The one source of chance in simulations and of liars: a small generator, seeded. Never for keys.
 
 /// xoshiro256**, seeded by SplitMix64. Not for keys; for worlds that can be replayed.
 #[derive(Clone, Debug)]

@@ -1,0 +1,192 @@
+//! What the commands that ask a cluster have in common: whose configuration, how long to
+//! wait, and how results are written.
+
+use super::{Exit, Failure};
+use crate::client::Freshness;
+use crate::client::{
+    Access, Client, ConnectError, Error, HowRead, KeyValueClient, ReadHow, Unread,
+};
+use crate::config::ClientConfig;
+use crate::types::Span;
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+use std::ffi::OsString;
+use std::future::Future;
+use std::io::{IsTerminal, Read, Write};
+use std::os::unix::ffi::OsStringExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A request that the primary has not answered so soon goes to all: a command cannot know
+/// who is primary, and nobody wants to wait for it to find out.
+const RETRY: Span = Span::milliseconds(100);
+
+/// Whose configuration, and how.
+#[derive(Args)]
+pub struct Asking {
+    /// The client's configuration
+    #[arg(long, value_name = "FILE", env = "QUORATE_CONFIG")]
+    config: PathBuf,
+    /// How long to wait for the cluster, such as 500ms or 1m; what the file says by default
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    timeout: Option<Duration>,
+    /// How results are written
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// How results are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Output {
+    /// For people, and values byte by byte
+    Table,
+    /// For programs, with names that stay
+    Json,
+}
+
+/// How something is read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum ReadFrom {
+    /// What a quorum tells alike: the latest
+    Quorum,
+    /// In its place in the order, like a write: the latest
+    Ordered,
+    /// What one replica proves: as of the last checkpoint
+    Proved,
+}
+
+impl ReadFrom {
+    /// As the client wants it.
+    pub fn how(self) -> ReadHow {
+        match self {
+            ReadFrom::Quorum => ReadHow::Quorum,
+            ReadFrom::Ordered => ReadHow::Ordered,
+            ReadFrom::Proved => ReadHow::Proved(Freshness::default()),
+        }
+    }
+}
+
+impl Asking {
+    /// Connects, asks, and closes. What the answer is made of goes to standard output only
+    /// when all is known.
+    pub fn run<T>(
+        &self,
+        ask: impl AsyncFnOnce(&KeyValueClient) -> Result<T, Error>,
+    ) -> Result<T, Failure> {
+        let config = ClientConfig::load(&self.config).map_err(Failure::local)?;
+        let mut access = Access::load(&config).map_err(Failure::local)?;
+        access.settings.retry = access.settings.retry.min(RETRY);
+        if let Some(timeout) = self.timeout {
+            let micros = u64::try_from(timeout.as_micros()).unwrap_or(u64::MAX);
+            access.settings.timeout = Span(micros.max(1));
+        }
+        access.lock_patience = Duration::from_micros(access.settings.timeout.0);
+        on_runtime(async {
+            let client = Client::connect(access).await.map_err(failure_to_connect)?;
+            let client = KeyValueClient::new(client);
+            let answer = ask(&client).await;
+            client.into_client().close().await;
+            answer.map_err(failure)
+        })
+    }
+
+    /// How results are written.
+    pub fn output(&self) -> Output {
+        self.output
+    }
+}
+
+fn on_runtime<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    let runtime = builder.enable_all().build();
+    let runtime =
+        runtime.map_err(|error| Failure::local(format!("the system gives no runtime: {error}")))?;
+    let ended = runtime.block_on(work);
+    // Nothing that is left is waited for.
+    runtime.shutdown_background();
+    ended
+}
+
+fn failure_to_connect(error: ConnectError) -> Failure {
+    Failure::local(error)
+}
+
+fn failure(error: Error) -> Failure {
+    let exit = match &error {
+        Error::Service(_) | Error::Refused(_) | Error::Superseded(_) | Error::Illegal(_) => {
+            Exit::Refused
+        }
+        Error::Unread(Unread::Refused(_) | Unread::Superseded | Unread::NumbersEnd) => {
+            Exit::Refused
+        }
+        Error::Unknown { .. }
+        | Error::NotSent { .. }
+        | Error::NoQuorum { .. }
+        | Error::Closed
+        | Error::Unread(
+            Unread::TimedOut | Unread::NoProof | Unread::TooOld { .. } | Unread::Declined(_),
+        ) => Exit::NoQuorum,
+        Error::NotAuthorised(_) => Exit::NotAuthorised,
+        Error::Unreadable => Exit::NotVerified,
+        Error::Count(_) => Exit::Local,
+    };
+    Failure::new(exit, error)
+}
+
+/// The bytes of a word of the command line.
+pub fn bytes(word: &OsString) -> Vec<u8> {
+    word.clone().into_vec()
+}
+
+/// The bytes of a value: those of the word, or of standard input if the word is `-`.
+pub fn value(word: &OsString) -> Result<Vec<u8>, Failure> {
+    if word != "-" {
+        return Ok(bytes(word));
+    }
+    let limit = crate::service::kv::MOST_VALUE_BYTES as u64 + 1;
+    let mut value = Vec::new();
+    let read = std::io::stdin().take(limit).read_to_end(&mut value);
+    read.map_err(|error| Failure::local(format!("standard input cannot be read: {error}")))?;
+    Ok(value)
+}
+
+/// Writes one object, for programs.
+pub fn print_json(value: &Value) -> Result<(), Failure> {
+    print(format!("{value}\n").as_bytes())
+}
+
+/// Writes bytes as they are; a terminal gets a line of them.
+pub fn print_value(value: &[u8]) -> Result<(), Failure> {
+    print(value)?;
+    match std::io::stdout().is_terminal() && !value.ends_with(b"\n") {
+        true => print(b"\n"),
+        false => Ok(()),
+    }
+}
+
+/// Writes to standard output.
+pub fn print(bytes: &[u8]) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(bytes).and_then(|()| out.flush());
+    written.map_err(|error| Failure::local(format!("standard output cannot be written: {error}")))
+}
+
+/// Bytes in JSON: as text where they are text, and always in hex.
+pub fn json_bytes(bytes: &[u8]) -> (Value, Value) {
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let text = std::str::from_utf8(bytes).map_or(Value::Null, Value::from);
+    (text, Value::from(hex))
+}
+
+/// How something was read, in JSON.
+pub fn json_how(how: &HowRead) -> Value {
+    match how {
+        HowRead::Quorum { changed } => json!({ "read": "quorum", "changed": changed.0 }),
+        HowRead::Ordered { seq } => json!({ "read": "ordered", "seq": seq.0 }),
+        HowRead::Proved(proved) => json!({
+            "read": "proved",
+            "checkpoint": proved.seq().0,
+            "time_us": proved.time.0,
+        }),
+    }
+}

@@ -1,0 +1,81 @@
+//! `quorate cas`: compares, and sets.
+
+use super::access::{Asking, Output, bytes, json_bytes, print, print_json, value};
+use super::{Exit, Failure};
+use crate::client::Swapped;
+use crate::service::kv::Found;
+use clap::Args;
+use serde_json::json;
+use std::ffi::OsString;
+
+/// Puts a value under a key if what is there is what was expected, and else changes
+/// nothing.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  quorate cas --config demo/config/client-0.toml leader --absent host-1
+  quorate cas --config demo/config/client-0.toml leader --expect host-1 host-2
+
+Exit codes: 0 done, 1 something else is there, or refused, 2 usage, 3 no quorum or unknown
+outcome (what was sent may still be executed), 6 not authorised, 7 local configuration or
+keys")]
+pub struct Cas {
+    /// The key
+    key: OsString,
+    /// The new value; - reads it from standard input
+    #[arg(allow_hyphen_values = true)]
+    new: OsString,
+    /// What must be there
+    #[arg(long, value_name = "OLD", allow_hyphen_values = true, conflicts_with = "absent")]
+    expect: Option<OsString>,
+    /// Nothing may be there
+    #[arg(long, required_unless_present = "expect")]
+    absent: bool,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+impl Cas {
+    /// Runs it.
+    pub fn run(&self) -> Result<(), Failure> {
+        let (key, new) = (bytes(&self.key), value(&self.new)?);
+        let expected = self.expect.as_ref().map(bytes);
+        let ask = async |client: &crate::client::KeyValueClient| {
+            client.compare_and_set(&key, expected.as_deref(), &new).await
+        };
+        match self.asking.run(ask)? {
+            Swapped::Yes(written) => match self.asking.output() {
+                Output::Table => print(format!("written at {}\n", written.seq).as_bytes()),
+                Output::Json => print_json(&json!({
+                    "swapped": true,
+                    "seq": written.seq.0,
+                    "replaced": written.replaced.map(|seq| seq.0),
+                })),
+            },
+            Swapped::No { found, seq } => {
+                if self.asking.output() == Output::Json {
+                    let value = found.as_ref().map(|found| json_bytes(&found.value));
+                    let (value, value_hex) = value.unzip();
+                    print_json(&json!({
+                        "swapped": false,
+                        "seq": seq.0,
+                        "value": value,
+                        "value_hex": value_hex,
+                        "written": found.as_ref().map(|found| found.written.0),
+                    }))?;
+                }
+                Err(Failure::new(Exit::Refused, mismatch(found.as_ref())))
+            }
+        }
+    }
+}
+
+fn mismatch(found: Option<&Found>) -> String {
+    match found {
+        None => "nothing was changed: there is nothing under the key".to_owned(),
+        Some(found) => {
+            let value = String::from_utf8_lossy(&found.value);
+            let clipped: String = value.chars().take(100).collect();
+            format!("nothing was changed: under the key is {clipped:?}")
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! `quorate completions`: what a shell needs to complete this command line.
+
+use super::{Arguments, Exit, Failure};
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+use std::io::Write;
+
+/// Prints to standard output.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  quorate completions bash > ~/.local/share/bash-completion/completions/quorate
+  quorate completions zsh > ~/.zfunc/_quorate
+  quorate completions fish > ~/.config/fish/completions/quorate.fish")]
+pub struct Completions {
+    /// The shell
+    shell: Shell,
+}
+
+impl Completions {
+    /// Runs it.
+    pub fn run(&self) -> Result<(), Failure> {
+        let mut text = Vec::new();
+        clap_complete::generate(self.shell, &mut Arguments::command(), "quorate", &mut text);
+        std::io::stdout().write_all(&text).map_err(|error| {
+            Failure::new(Exit::Local, format!("the completions cannot be written ({error})"))
+        })
+    }
+}

@@ -1,0 +1,37 @@
+//! `quorate del`: removes a key.
+
+use super::Failure;
+use super::access::{Asking, Output, bytes, print, print_json};
+use clap::Args;
+use serde_json::json;
+use std::ffi::OsString;
+
+/// Removes a key and what is under it. That there was nothing is no failure.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  quorate del --config demo/config/client-0.toml greeting
+
+Exit codes: 0 done, 1 refused, 2 usage, 3 no quorum or unknown outcome (what was sent may
+still be executed), 6 not authorised, 7 local configuration or keys")]
+pub struct Del {
+    /// The key
+    key: OsString,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+impl Del {
+    /// Runs it.
+    pub fn run(&self) -> Result<(), Failure> {
+        let key = bytes(&self.key);
+        let removed = self.asking.run(async |client| client.delete(&key).await)?;
+        let (seq, was) = (removed.seq, removed.replaced);
+        match self.asking.output() {
+            Output::Json => print_json(&json!({ "seq": seq.0, "removed": was.map(|seq| seq.0) })),
+            Output::Table => match was {
+                Some(_) => print(format!("removed at {seq}\n").as_bytes()),
+                None => print(format!("nothing was there at {seq}\n").as_bytes()),
+            },
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! `quorate list`: keys in order, and what is under them.
+
+use super::Failure;
+use super::access::{Asking, Output, ReadFrom, bytes, json_bytes, print, print_json};
+use crate::client::{Error, KeyValueClient};
+use crate::service::kv::{Item, MOST_LISTED};
+use crate::wire::Blob;
+use clap::Args;
+use comfy_table::{Table, presets::NOTHING};
+use serde_json::{Value, json};
+use std::ffi::OsString;
+
+/// The most characters of a value in a table.
+const MOST_SHOWN: usize = 60;
+
+/// Lists the keys that begin with a prefix, in order, with their values. Longer lists are
+/// read piece by piece: each piece is as of one moment, and the whole is not.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  quorate list --config demo/config/client-0.toml
+  quorate list --config demo/config/client-0.toml users/ --limit 20 -o json
+
+Exit codes: 0 done, 2 usage, 3 no quorum, 6 not authorised, 7 local configuration or keys")]
+pub struct List {
+    /// What the keys begin with
+    #[arg(default_value = "")]
+    prefix: OsString,
+    /// The most keys wanted
+    #[arg(long, value_name = "N", default_value_t = 100,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
+    /// From whom, and how fresh
+    #[arg(long, value_enum, default_value_t = ReadFrom::Quorum)]
+    read: ReadFrom,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+impl List {
+    /// Runs it.
+    pub fn run(&self) -> Result<(), Failure> {
+        let (items, next) = self.asking.run(async |client| self.read_all(client).await)?;
+        match self.asking.output() {
+            Output::Json => {
+                let next = next.as_deref().map(json_bytes);
+                let (next, next_hex) = next.unzip();
+                let items: Vec<Value> = items.iter().map(in_json).collect();
+                print_json(&json!({ "items": items, "next": next, "next_hex": next_hex }))
+            }
+            Output::Table => {
+                print(format!("{}\n", table(&items)).as_bytes())?;
+                if next.is_some() {
+                    eprintln!("there are more: raise --limit to see them");
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn read_all(&self, client: &KeyValueClient) -> Result<(Vec<Item>, Option<Blob>), Error> {
+        let (prefix, how) = (bytes(&self.prefix), self.read.how());
+        let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX);
+        let mut items = Vec::new();
+        let mut next: Option<Blob> = None;
+        loop {
+            let left = u32::try_from(wanted - items.len()).unwrap_or(u32::MAX).min(MOST_LISTED);
+            let read = client.list(&prefix, next.as_deref(), left, how).await?;
+            items.extend(read.found.items);
+            next = read.found.next;
+            if next.is_none() || items.len() >= wanted {
+                return Ok((items, next));
+            }
+        }
+    }
+}
+
+fn in_json(item: &Item) -> Value {
+    let (key, key_hex) = json_bytes(&item.key);
+    let (value, value_hex) = json_bytes(&item.found.value);
+    json!({
+        "key": key,
+        "key_hex": key_hex,
+        "value": value,
+        "value_hex": value_hex,
+        "written": item.found.written.0,
+    })
+}
+
+fn table(items: &[Item]) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING).set_header(["KEY", "WRITTEN", "VALUE"]);
+    for item in items {
+        let written = item.found.written.to_string();
+        table.add_row([shown(&item.key), written, shown(&item.found.value)]);
+    }
+    table
+}
+
+/// Bytes on one line of a terminal, which they can't take over.
+fn shown(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let shown: String = text.chars().take(MOST_SHOWN).flat_map(char::escape_debug).collect();
+    match text.chars().count() > MOST_SHOWN {
+        true => format!("{shown}… ({} bytes)", bytes.len()),
+        false => shown,
+    }
+}

@@ -1,0 +1,39 @@
+//! `quorate put`: puts a value under a key.
+
+use super::Failure;
+use super::access::{Asking, Output, bytes, print, print_json, value};
+use clap::Args;
+use serde_json::json;
+use std::ffi::OsString;
+
+/// Puts a value under a key, whatever was there. When it ends well, the value is on the
+/// disks of a quorum of replicas.
+#[derive(Args)]
+#[command(after_help = "Examples:
+  quorate put --config demo/config/client-0.toml greeting hello
+  quorate put --config demo/config/client-0.toml picture - < picture.png
+
+Exit codes: 0 done, 1 refused, 2 usage, 3 no quorum or unknown outcome (what was sent may
+still be executed), 6 not authorised, 7 local configuration or keys")]
+pub struct Put {
+    /// The key
+    key: OsString,
+    /// The value; - reads it from standard input
+    #[arg(allow_hyphen_values = true)]
+    value: OsString,
+    #[command(flatten)]
+    asking: Asking,
+}
+
+impl Put {
+    /// Runs it.
+    pub fn run(&self) -> Result<(), Failure> {
+        let (key, value) = (bytes(&self.key), value(&self.value)?);
+        let written = self.asking.run(async |client| client.put(&key, &value).await)?;
+        let replaced = written.replaced.map(|seq| seq.0);
+        match self.asking.output() {
+            Output::Json => print_json(&json!({ "seq": written.seq.0, "replaced": replaced })),
+            Output::Table => print(format!("written at {}\n", written.seq).as_bytes()),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! What can come of asking a cluster for something, in words that say whether it may have
+//! happened.
+
+use super::numbers::CountError;
+use crate::client::{SubmitError, Unread};
+use crate::net::endpoint::BadEndpoint;
+use crate::service::Refusal;
+use crate::service::kv::KvRefusal;
+use crate::types::{ReplicaId, RequestNumber};
+use std::fmt;
+
+/// Replicas that are not connected, and why.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Missing(pub Vec<(ReplicaId, String)>);
+
+impl fmt::Display for Missing {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return write!(out, "all replicas are connected, and too few answer");
+        }
+        write!(out, "not connected: ")?;
+        for (index, (replica, why)) in self.0.iter().enumerate() {
+            let comma = if index == 0 { "" } else { "; " };
+            write!(out, "{comma}replica {replica} ({why})")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why something did not come about, or nobody knows whether it did.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Error {
+    /// The service refused the operation, which had no effect.
+    #[error("refused: {0}")]
+    Service(KvRefusal),
+    /// The cluster refused the request where it was ordered: it had no effect.
+    #[error("refused: {0}")]
+    Refused(Refusal),
+    /// It may have happened, or may still. Never to be taken for a failure.
+    #[error(
+        "the outcome is unknown: too few replicas answered in time, and the operation may have \
+         been executed, or may still be; read what it would have changed before doing it again; \
+         {missing}"
+    )]
+    Unknown {
+        /// Why a quorum of replicas last declined it, if one did.
+        declined: Option<Refusal>,
+        /// Who was not connected.
+        missing: Missing,
+    },
+    /// Nothing was sent: it did not happen, and will not.
+    #[error("nothing was sent in time, and so nothing happened: {missing}")]
+    NotSent {
+        /// Who was not connected.
+        missing: Missing,
+    },
+    /// Too few replicas answered. Nothing was to be changed.
+    #[error("too few replicas answered in time: {missing}")]
+    NoQuorum {
+        /// Who was not connected.
+        missing: Missing,
+    },
+    /// The replicas do not take anything from this client.
+    #[error("this client is not authorised: {0}")]
+    NotAuthorised(String),
+    /// Under the number of this operation another was executed; this never will be.
+    #[error(
+        "another operation was executed under number {0}: somebody else uses this client's key, or \
+         its session file was put back; nothing of this operation happened"
+    )]
+    Superseded(RequestNumber),
+    /// Nothing was read, for a reason of reads.
+    #[error(transparent)]
+    Unread(Unread),
+    /// It cannot be asked for.
+    #[error(transparent)]
+    Illegal(SubmitError),
+    /// What the cluster answered is not this service's.
+    #[error(
+        "the answer cannot be read: the cluster replicates another service, or another version"
+    )]
+    Unreadable,
+    /// The count of request numbers cannot be kept; nothing was sent.
+    #[error("nothing was sent, and so nothing happened: {0}")]
+    Count(String),
+    /// The client was closed.
+    #[error("the client was closed")]
+    Closed,
+}
+
+/// Why a client cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The TLS key is no good.
+    #[error(transparent)]
+    Endpoint(#[from] BadEndpoint),
+    /// The session file is not to be had.
+    #[error(transparent)]
+    Count(#[from] CountError),
+    /// The system gives no randomness.
+    #[error("the system gives no randomness: {0}")]
+    Randomness(String),
+}

@@ -1,0 +1,331 @@
+//! The task that owns a session: it hands in what comes and the time, and carries out what
+//! the session wants. What is believed, the session decides; here is only the world.
+
+use super::error::{Error, Missing};
+use super::micros;
+use super::numbers::Numbers;
+use crate::client::Session;
+use crate::client::outcome::{Freshness, Outcome, SubmitError, Ticket, ToReplica, Unread};
+use crate::crypto::Ed25519;
+use crate::message::ToClient;
+use crate::net::{Link, Reach};
+use crate::service::Refusal;
+use crate::types::{Committee, Instant, ReplicaId, Span};
+use crate::wire::{self, Blob};
+use bytes::Bytes;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::{mpsc, oneshot};
+
+/// How often it is seen whether the replicas refuse this client, while it waits.
+const LOOK: Span = Span::milliseconds(50);
+
+/// The most frames handled before anything else gets its turn.
+const MOST_AT_ONCE: usize = 256;
+
+/// What somebody wants.
+pub(super) enum Wanted {
+    Submit(Vec<Blob>),
+    Receipts(Vec<Blob>),
+    Read(Blob),
+    Prove(Blob, Freshness),
+}
+
+type Answer = oneshot::Sender<Result<Outcome, Error>>;
+
+/// What comes from the handles.
+pub(super) enum Command {
+    Ask { wanted: Wanted, deadline: Instant, answer: Answer },
+    Close(oneshot::Sender<()>),
+}
+
+/// A request that the session has no room for yet.
+struct Waiting {
+    wanted: Wanted,
+    deadline: Instant,
+    answer: Answer,
+}
+
+/// See the module's head.
+pub(super) struct Driver {
+    session: Session<Ed25519>,
+    numbers: Option<Numbers>,
+    links: Vec<Arc<Link>>,
+    committee: Committee,
+    began: tokio::time::Instant,
+    waiting: VecDeque<Waiting>,
+    pending: BTreeMap<Ticket, Answer>,
+    look_due: Instant,
+}
+
+impl Driver {
+    pub(super) fn new(
+        session: Session<Ed25519>,
+        numbers: Option<Numbers>,
+        links: Vec<Arc<Link>>,
+        committee: Committee,
+        began: tokio::time::Instant,
+    ) -> Driver {
+        Driver {
+            session,
+            numbers,
+            links,
+            committee,
+            began,
+            waiting: VecDeque::new(),
+            pending: BTreeMap::new(),
+            look_due: Instant(0),
+        }
+    }
+
+    /// Runs until it is told to close, or nobody is left who could ask.
+    pub(super) async fn run(
+        mut self,
+        mut commands: mpsc::Receiver<Command>,
+        mut frames: mpsc::Receiver<(ReplicaId, Bytes)>,
+    ) {
+        let mut closed = None;
+        loop {
+            self.carry_out();
+            let due = self.deadline();
+            tokio::select! {
+                command = commands.recv(), if self.waiting.is_empty() => match command {
+                    Some(Command::Ask { wanted, deadline, answer }) => {
+                        self.waiting.push_back(Waiting { wanted, deadline, answer });
+                    }
+                    Some(Command::Close(done)) => {
+                        closed = Some(done);
+                        break;
+                    }
+                    None => break,
+                },
+                Some(frame) = frames.recv() => {
+                    self.on_frame(frame);
+                    for _ in 1..MOST_AT_ONCE {
+                        let Ok(frame) = frames.try_recv() else { break };
+                        self.on_frame(frame);
+                    }
+                }
+                () = sleep_until(self.began, due) => {
+                    let now = self.now();
+                    self.session.on_tick(now);
+                    self.look(now);
+                }
+            }
+        }
+        self.settle();
+        if let Some(done) = closed {
+            // Whoever closed it need not wait for the end.
+            let _ = done.send(());
+        }
+    }
+
+    fn now(&self) -> Instant {
+        Instant(micros(self.began.elapsed()))
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        let waiting = self.waiting.iter().map(|one| one.deadline).min();
+        let is_idle = self.waiting.is_empty() && self.pending.is_empty();
+        let look = (!is_idle).then_some(self.look_due);
+        [self.session.next_deadline(), waiting, look].into_iter().flatten().min()
+    }
+
+    fn on_frame(&mut self, (from, frame): (ReplicaId, Bytes)) {
+        let Ok(message) = wire::decode::<ToClient>(&frame, wire::MOST_BYTES) else {
+            tracing::debug!(%from, "sent what is no answer");
+            return;
+        };
+        let now = self.now();
+        if let Err(reject) = self.session.on_message(now, from, message) {
+            tracing::trace!(%from, ?reject, "not taken");
+        }
+    }
+
+    /// Hands over what waits, sends what is to be sent, and tells what came of it.
+    fn carry_out(&mut self) {
+        self.hand_over();
+        for (ticket, outcome) in self.session.take_outcomes() {
+            self.tell(ticket, outcome);
+        }
+        if let Err(error) = self.reserve() {
+            self.refuse_all(&error);
+            return;
+        }
+        for (to, message) in self.session.take_outgoing() {
+            let frame = Bytes::from(wire::encode(&message));
+            match to {
+                ToReplica::All => {
+                    self.links.iter().for_each(|link| link.outbox().push(frame.clone()));
+                }
+                ToReplica::One(id) => {
+                    if let Some(link) = self.links.get(usize::from(id.0)) {
+                        link.outbox().push(frame);
+                    }
+                }
+            }
+        }
+    }
+
+    fn hand_over(&mut self) {
+        let now = self.now();
+        while let Some(Waiting { wanted, deadline, answer }) = self.waiting.pop_front() {
+            if deadline <= now {
+                let missing = self.missing();
+                let _ = answer.send(Err(match wanted {
+                    Wanted::Submit(_) | Wanted::Receipts(_) => Error::NotSent { missing },
+                    Wanted::Read(_) | Wanted::Prove(..) => Error::NoQuorum { missing },
+                }));
+                continue;
+            }
+            let asked = match &wanted {
+                Wanted::Submit(operations) => self.session.submit(now, operations.clone()),
+                Wanted::Receipts(operations) => {
+                    self.session.submit_with_receipts(now, operations.clone())
+                }
+                Wanted::Read(operation) => self.session.read(now, operation.clone()),
+                Wanted::Prove(operation, freshness) => {
+                    self.session.prove(now, operation.clone(), *freshness)
+                }
+            };
+            match asked {
+                Ok(ticket) => {
+                    self.pending.insert(ticket, answer);
+                }
+                Err(error) if is_for_now(error) => {
+                    self.waiting.push_front(Waiting { wanted, deadline, answer });
+                    return;
+                }
+                // Whoever no longer waits for an answer needs none, here and below.
+                Err(error) => drop(answer.send(Err(Error::Illegal(error)))),
+            }
+        }
+    }
+
+    fn tell(&mut self, ticket: Ticket, outcome: Outcome) {
+        let told = match outcome {
+            Outcome::Unknown { declined } => {
+                let now = self.now();
+                self.session.abandon(now, ticket);
+                Err(self.unknown(declined))
+            }
+            Outcome::NotSent => Err(Error::NotSent { missing: self.missing() }),
+            Outcome::Unread(Unread::TimedOut) => Err(Error::NoQuorum { missing: self.missing() }),
+            Outcome::Unread(Unread::Declined(refusal)) => Err(declined_by_all(refusal)),
+            other => Ok(other),
+        };
+        if let Some(answer) = self.pending.remove(&ticket) {
+            let _ = answer.send(told);
+        }
+    }
+
+    /// Nobody knows what became of a request, unless nothing ever left.
+    fn unknown(&mut self, declined: Option<Refusal>) -> Error {
+        let missing = self.missing();
+        if self.is_unheard() {
+            return Error::NotSent { missing };
+        }
+        Error::Unknown { declined, missing }
+    }
+
+    /// Whether no replica was ever reached. What waits to be sent is thrown away first, so
+    /// that it is still true when the next connection comes.
+    fn is_unheard(&self) -> bool {
+        self.links.iter().for_each(|link| link.outbox().clear());
+        !self.links.iter().any(|link| link.was_connected())
+    }
+
+    /// Whoever is refused by so many that no quorum is left need not wait.
+    fn look(&mut self, now: Instant) {
+        self.look_due = now.plus(LOOK);
+        let reasons: Vec<Arc<str>> = self
+            .links
+            .iter()
+            .filter_map(|link| match link.reach() {
+                Reach::Refused(why) => Some(why),
+                Reach::Dialing | Reach::Connected | Reach::Unreached(_) => None,
+            })
+            .collect();
+        let left = self.committee.size() - reasons.len();
+        if left < self.committee.quorum()
+            && self.is_unheard()
+            && let Some(why) = reasons.first()
+        {
+            self.refuse_all(&Error::NotAuthorised(why.to_string()));
+        }
+    }
+
+    /// Nothing that is under way is sent or answered any more.
+    fn refuse_all(&mut self, error: &Error) {
+        let now = self.now();
+        for (ticket, answer) in std::mem::take(&mut self.pending) {
+            self.session.abandon(now, ticket);
+            let _ = answer.send(Err(error.clone()));
+        }
+        for waiting in std::mem::take(&mut self.waiting) {
+            let _ = waiting.answer.send(Err(error.clone()));
+        }
+        drop(self.session.take_outgoing());
+        drop(self.session.take_outcomes());
+    }
+
+    fn missing(&self) -> Missing {
+        let missing = self.links.iter().filter_map(|link| {
+            let why = match link.reach() {
+                Reach::Connected => return None,
+                Reach::Dialing => "no answer yet".to_owned(),
+                Reach::Unreached(why) | Reach::Refused(why) => why.to_string(),
+            };
+            Some((link.to(), why))
+        });
+        Missing(missing.collect())
+    }
+
+    fn reserve(&mut self) -> Result<(), Error> {
+        let Some(numbers) = self.numbers.as_mut().filter(|_| self.session.is_ready()) else {
+            return Ok(());
+        };
+        let reserved = numbers.reserve(self.session.to_continue());
+        reserved.map_err(|error| Error::Count(error.to_string()))
+    }
+
+    /// Writes the count down at the end.
+    fn settle(&mut self) {
+        if let Some(numbers) = self.numbers.as_mut().filter(|_| self.session.is_ready())
+            && let Err(error) = numbers.settle(self.session.to_continue())
+        {
+            tracing::warn!(%error, "the next session will skip some numbers");
+        }
+    }
+}
+
+/// Whether waiting helps.
+fn is_for_now(error: SubmitError) -> bool {
+    match error {
+        SubmitError::QueueFull { .. }
+        | SubmitError::QueueTooLarge { .. }
+        | SubmitError::TooManyReads(_)
+        | SubmitError::OutcomesNotTaken(_)
+        | SubmitError::Resuming => true,
+        SubmitError::Empty
+        | SubmitError::TooManyOperations { .. }
+        | SubmitError::TooManyBytes { .. }
+        | SubmitError::NoSuchProof
+        | SubmitError::NumbersEnd => false,
+    }
+}
+
+fn declined_by_all(refusal: Refusal) -> Error {
+    match refusal {
+        Refusal::Unlisted => Error::NotAuthorised(refusal.to_string()),
+        other => Error::Refused(other),
+    }
+}
+
+async fn sleep_until(began: tokio::time::Instant, due: Option<Instant>) {
+    match due.and_then(|due| began.checked_add(Duration::from_micros(due.0))) {
+        Some(due) => tokio::time::sleep_until(due).await,
+        None => std::future::pending().await,
+    }
+}

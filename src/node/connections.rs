@@ -1,0 +1,211 @@
+//! What comes in: one task for each connection, which reads frames, checks what is in them,
+//! and puts it where it waits for the replica.
+//!
+//! Checking happens here, beside the loop and on every processor. A message counts as its
+//! channel's: a peer's only from a replica's connection, a client's only from that client's.
+//! What is rejected is counted; whoever sends bytes that are no message at all is
+//! disconnected. The newest connection of a party takes the place of the one before (X5).
+
+use super::inbox::{Closed, Inbox, Source};
+use super::metrics::{From, Metrics};
+use super::owner::Arrival;
+use super::posts::Posts;
+use crate::crypto::Ed25519;
+use crate::message::{CheckedPeer, Reject, Verifier};
+use crate::net::{Acceptor, Connection, FrameError, FrameReader, FrameWriter, Outbox, Party};
+use crate::replica::Input;
+use crate::types::{ClientId, ReplicaId};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::task::{AbortHandle, JoinSet};
+
+/// Frames larger than this are checked where they hold up no other connection, in bytes.
+const LARGE: usize = 32 << 10;
+
+/// What every connection needs.
+#[derive(Clone)]
+pub(super) struct Hall {
+    pub(super) verifier: Arc<Verifier<Ed25519>>,
+    pub(super) inbox: Arc<Inbox<Arrival>>,
+    pub(super) posts: Arc<Posts>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+enum Ended {
+    #[error("the other side closed it")]
+    ByOther,
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    #[error("it sent bytes that are no message: another version, or a liar")]
+    Malformed,
+    #[error("writing failed: {0}")]
+    Write(#[from] std::io::Error),
+    #[error("this node stops")]
+    Stopping,
+}
+
+impl Ended {
+    fn cause(&self) -> &'static str {
+        match self {
+            Ended::ByOther => "closed",
+            Ended::Frame(_) => "frame",
+            Ended::Malformed => "malformed",
+            Ended::Write(_) => "write",
+            Ended::Stopping => "stopping",
+        }
+    }
+}
+
+impl std::convert::From<Closed> for Ended {
+    fn from(_: Closed) -> Ended {
+        Ended::Stopping
+    }
+}
+
+/// Takes connections in, for as long as the node runs.
+pub(super) async fn welcome(mut acceptor: Acceptor, hall: Hall) {
+    let mut serving = JoinSet::new();
+    let mut current: BTreeMap<Party, AbortHandle> = BTreeMap::new();
+    loop {
+        tokio::select! {
+            connection = acceptor.accept() => {
+                let party = connection.party;
+                let task = serving.spawn(serve(connection, hall.clone()));
+                if let Some(before) = current.insert(party, task) {
+                    before.abort();
+                }
+            }
+            Some(_) = serving.join_next() => current.retain(|_, task| !task.is_finished()),
+        }
+    }
+}
+
+async fn serve(connection: Connection, hall: Hall) {
+    let Connection { party, address, mut reader, writer } = connection;
+    tracing::debug!(%party, %address, "connected here");
+    let ended = match party {
+        Party::Replica(id) => hall.serve_peer(id, &mut reader).await,
+        Party::Client(id) => hall.serve_client(id, &mut reader, writer).await,
+    };
+    let Err(ended) = ended;
+    tracing::debug!(%party, %address, %ended, "connection over");
+    hall.metrics.disconnection(ended.cause());
+    if matches!(ended, Ended::Malformed) {
+        let from = match party {
+            Party::Replica(id) => From::Peer(id),
+            Party::Client(_) => From::Clients,
+        };
+        hall.metrics.reject(from, Reject::Malformed);
+        tracing::warn!(%party, %address, "disconnected: {ended}");
+    }
+}
+
+/// Nothing: a connection is served until it ends.
+enum Never {}
+
+impl Hall {
+    async fn serve_peer(&self, id: ReplicaId, reader: &mut FrameReader) -> Result<Never, Ended> {
+        loop {
+            let frame = next(reader).await?;
+            let bytes = frame.len();
+            let checked = self.check(frame, |verifier, frame| verifier.peer_bytes(frame)).await;
+            match checked {
+                Ok(message) => self.take_from_peer(id, message, bytes).await?,
+                Err(Reject::Malformed) => return Err(Ended::Malformed),
+                Err(reject) => self.metrics.reject(From::Peer(id), reject),
+            }
+        }
+    }
+
+    async fn take_from_peer(
+        &self,
+        from: ReplicaId,
+        message: CheckedPeer,
+        bytes: usize,
+    ) -> Result<(), Closed> {
+        let is_relay = matches!(message, CheckedPeer::Relay(_));
+        let arrival = Arrival::Input(Input::Peer { from, message: Box::new(message) });
+        if !is_relay {
+            return self.inbox.put(Source::Peer(from), arrival, bytes).await;
+        }
+        // Whoever passed it on does so again, while it waits; so do the others.
+        if !self.inbox.put_now(Source::Relayed(from), arrival, bytes)? {
+            self.metrics.relays_dropped.inc();
+        }
+        Ok(())
+    }
+
+    async fn serve_client(
+        &self,
+        id: ClientId,
+        reader: &mut FrameReader,
+        writer: FrameWriter,
+    ) -> Result<Never, Ended> {
+        let outbox = Answering { id, outbox: self.posts.open(id), posts: &self.posts };
+        tokio::select! {
+            ended = self.read_client(id, reader) => ended,
+            ended = write(&outbox.outbox, writer) => ended,
+        }
+    }
+
+    async fn read_client(&self, id: ClientId, reader: &mut FrameReader) -> Result<Never, Ended> {
+        loop {
+            let frame = next(reader).await?;
+            let bytes = frame.len();
+            let checked = self.check(frame, |verifier, frame| verifier.client_bytes(frame)).await;
+            match checked {
+                Ok(message) => {
+                    let arrival = Arrival::Input(Input::Client { from: id, message });
+                    self.inbox.put(Source::Client(id), arrival, bytes).await?;
+                }
+                Err(Reject::Malformed) => return Err(Ended::Malformed),
+                Err(reject) => self.metrics.reject(From::Clients, reject),
+            }
+        }
+    }
+
+    /// Decodes and checks a frame; what is large, apart.
+    async fn check<T: Send + 'static>(
+        &self,
+        frame: Bytes,
+        check: fn(&Verifier<Ed25519>, &[u8]) -> Result<T, Reject>,
+    ) -> Result<T, Reject> {
+        if frame.len() <= LARGE {
+            tokio::task::consume_budget().await;
+            return check(&self.verifier, &frame);
+        }
+        let verifier = Arc::clone(&self.verifier);
+        tokio::task::spawn_blocking(move || check(&verifier, &frame))
+            .await
+            .expect("a check does not panic, and nobody aborts it")
+    }
+}
+
+async fn next(reader: &mut FrameReader) -> Result<Bytes, Ended> {
+    match reader.buffered()? {
+        Some(frame) => Ok(frame),
+        None => reader.next().await?.ok_or(Ended::ByOther),
+    }
+}
+
+async fn write(outbox: &Outbox, mut writer: FrameWriter) -> Result<Never, Ended> {
+    loop {
+        writer.write(&outbox.take().await).await?;
+    }
+}
+
+/// A client's outbox is closed with its connection, however that ends.
+struct Answering<'a> {
+    id: ClientId,
+    outbox: Arc<Outbox>,
+    posts: &'a Posts,
+}
+
+impl Drop for Answering<'_> {
+    fn drop(&mut self) {
+        self.posts.close(self.id, &self.outbox);
+    }
+}

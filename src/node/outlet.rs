@@ -1,0 +1,50 @@
+//! The way out: what the replica says, encoded once and put where it waits to be sent.
+//!
+//! An honest node says to everybody what its replica says. An [`Outlet`] is a trait only so
+//! that the test cluster can have nodes that lie; nothing that an operator writes into a
+//! file or on a command line chooses another than [`Honest`].
+
+use super::posts::Posts;
+use crate::message::{PeerMessage, ToClient};
+use crate::replica::To;
+use crate::types::{ClientId, Instant};
+use crate::wire;
+use bytes::Bytes;
+
+/// Between the replica and the connections.
+pub trait Outlet: Send {
+    /// Says something to replicas.
+    fn tell_peers(&mut self, posts: &Posts, to: To, message: PeerMessage);
+
+    /// Says something to a client.
+    fn tell_client(&mut self, posts: &Posts, to: ClientId, message: ToClient);
+
+    /// When [`Outlet::on_time`] has something to say though the replica has not; an honest
+    /// one never has.
+    fn next(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Says what it is time for.
+    fn on_time(&mut self, _posts: &Posts, _now: Instant) {}
+}
+
+/// Passes on what it is given.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Honest;
+
+impl Outlet for Honest {
+    fn tell_peers(&mut self, posts: &Posts, to: To, message: PeerMessage) {
+        let frame = Bytes::from(wire::encode(&message));
+        match to {
+            To::Everyone => posts.to_everyone(&frame),
+            To::Peer(peer) => posts.to_peer(peer, frame),
+        }
+    }
+
+    fn tell_client(&mut self, posts: &Posts, to: ClientId, message: ToClient) {
+        if posts.has_client(to) {
+            posts.to_client(to, Bytes::from(wire::encode(&message)));
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! The loop: one thread that owns the replica and its storage.
+//!
+//! It takes whatever waits, hands it to the replica, and carries out what that answers: all
+//! that was ready shares one sync. Nothing that promises leaves before the sync; the types
+//! see to it ([`crate::replica::Durable`]). No decision of the protocol is made here.
+
+use super::clock::Clock;
+use super::inbox::Inbox;
+use super::metrics::Metrics;
+use super::outlet::Outlet;
+use super::posts::Posts;
+use super::status::{self, Exhibit, PeerStatus, Status};
+use super::watch::{Watch, milliseconds};
+use super::{NodeError, Shared};
+use crate::net::Reach;
+use crate::replica::{Durable, Effects, Input, Notice, Outgoing, Replica, Standing};
+use crate::storage::{Storage, StorageError};
+use crate::types::{Committee, Digest, Instant, Seq, Span};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The most inputs that one sync serves.
+const MOST_INPUTS: usize = 512;
+
+/// How often what operators see is made anew, at most.
+const PUBLISHED_EVERY: Span = Span::milliseconds(200);
+
+/// How often a log that had no room is tried again.
+const FULL_RETRY: Duration = Duration::from_secs(1);
+
+/// What comes to the loop.
+pub(super) enum Arrival {
+    /// For the replica.
+    Input(Input),
+    /// What became of a state that was to be written.
+    Saved(Result<(Seq, Digest), StorageError>),
+}
+
+/// See the module's head.
+pub(super) struct Owner {
+    pub(super) replica: Replica,
+    pub(super) committee: Committee,
+    pub(super) storage: Storage,
+    pub(super) outlet: Box<dyn Outlet>,
+    pub(super) posts: Arc<Posts>,
+    pub(super) inbox: Arc<Inbox<Arrival>>,
+    pub(super) clock: Clock,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) watch: Watch,
+    pub(super) shared: Arc<Shared>,
+    pub(super) publish_due: Instant,
+}
+
+impl Owner {
+    /// Runs until the inbox is closed, which is the sign to stop, or until the node cannot
+    /// go on.
+    pub(super) fn run(mut self, first: Effects) -> Result<(), NodeError> {
+        let ended = self.work(first);
+        let running = match &ended {
+            Ok(()) => "stopped".to_owned(),
+            Err(error) => format!("stopped: {error}"),
+        };
+        self.publish_now(&running);
+        ended
+    }
+
+    fn work(&mut self, first: Effects) -> Result<(), NodeError> {
+        self.carry_out(first)?;
+        loop {
+            self.publish(status::RUNNING);
+            let arrivals = self.inbox.take(MOST_INPUTS, self.deadline());
+            let is_over = arrivals.is_empty() && self.inbox.is_closed();
+            let effects = self.handle(arrivals)?;
+            self.carry_out(effects)?;
+            if *self.replica.standing() == Standing::Halted {
+                return Err(NodeError::RolledBack);
+            }
+            if is_over {
+                return Ok(());
+            }
+        }
+    }
+
+    fn deadline(&self) -> Option<std::time::Instant> {
+        let due = self.replica.next_deadline();
+        self.clock.at(self.outlet.next().map_or(due, |next| next.min(due)))
+    }
+
+    /// Hands over what came, and tells the replica the time if it is due.
+    fn handle(&mut self, arrivals: Vec<Arrival>) -> Result<Effects, NodeError> {
+        let mut effects = Effects::default();
+        if !arrivals.is_empty() {
+            self.metrics.inputs.observe(arrivals.len() as f64);
+        }
+        for arrival in arrivals {
+            let input = match arrival {
+                Arrival::Input(input) => input,
+                Arrival::Saved(Ok((seq, digest))) => Input::Saved(seq, digest),
+                // It is written once there is room; until then, nothing is forgotten.
+                Arrival::Saved(Err(error)) if error.is_full() => {
+                    tracing::error!(%error, "a checkpoint's state waits to be written");
+                    continue;
+                }
+                Arrival::Saved(Err(error)) => return Err(NodeError::Storage(error)),
+            };
+            let now = self.clock.now();
+            self.watch.on_input(now.instant, &input);
+            effects.merge(self.replica.handle(now, input));
+        }
+        let now = self.clock.now();
+        if self.replica.next_deadline() <= now.instant {
+            effects.merge(self.replica.handle(now, Input::Tick));
+        }
+        self.outlet.on_time(&self.posts, now.instant);
+        Ok(effects)
+    }
+
+    /// Writes what must be written, and sends what may be sent when it may.
+    fn carry_out(&mut self, effects: Effects) -> Result<(), NodeError> {
+        let parts = effects.into_parts();
+        let now = self.clock.now().instant;
+        self.watch.on_records(now, &parts.records);
+        parts.notices.iter().for_each(|notice| self.notice(now, notice));
+        let must_sync = !parts.records.is_empty() || parts.compaction.is_some();
+        if must_sync {
+            self.storage.append(parts.compaction, &parts.records)?;
+        }
+        parts.free.into_iter().for_each(|outgoing| self.send(outgoing));
+        if must_sync || !parts.bound.is_empty() {
+            let durable = self.sync(must_sync)?;
+            let released = parts.bound.release(&durable);
+            released.into_iter().for_each(|outgoing| self.send(outgoing));
+        }
+        parts.saves.into_iter().for_each(|save| self.storage.save(save));
+        if !parts.parts.is_empty() {
+            self.storage.keep_parts(parts.parts);
+        }
+        Ok(())
+    }
+
+    /// Makes what was appended durable. While the disk is full, this replica takes no
+    /// steps: it is as good as down, and goes on where it stopped (S7).
+    fn sync(&mut self, is_measured: bool) -> Result<Durable, NodeError> {
+        let mut was_full = false;
+        loop {
+            let before = std::time::Instant::now();
+            match self.storage.sync() {
+                Ok(durable) => {
+                    if is_measured {
+                        self.metrics.syncs.observe(before.elapsed().as_secs_f64());
+                    }
+                    if was_full {
+                        tracing::info!("there is room on the disk again: this replica goes on");
+                    }
+                    return Ok(durable);
+                }
+                Err(error) if error.is_full() => {
+                    if !was_full {
+                        tracing::error!(%error, "this replica takes no steps until there is room");
+                    }
+                    was_full = true;
+                    self.publish_now(status::DISK_FULL);
+                    if self.inbox.wait_until_closed(FULL_RETRY) {
+                        return Err(NodeError::Storage(error));
+                    }
+                }
+                Err(error) => return Err(NodeError::Storage(error)),
+            }
+        }
+    }
+
+    fn send(&mut self, outgoing: Outgoing) {
+        match outgoing {
+            Outgoing::Peer(to, message) => self.outlet.tell_peers(&self.posts, to, *message),
+            Outgoing::Client(client, message) => {
+                self.outlet.tell_client(&self.posts, client, message);
+            }
+        }
+    }
+
+    fn notice(&mut self, now: Instant, notice: &Notice) {
+        self.watch.on_notice(now, notice);
+        if matches!(notice, Notice::Evidence(_)) {
+            let evidence = self.replica.evidence().iter();
+            let exhibits: Vec<Exhibit> = evidence.map(|one| status::exhibit(one)).collect();
+            self.shared.show_evidence(exhibits);
+        }
+    }
+
+    fn publish(&mut self, running: &str) {
+        let now = self.clock.now().instant;
+        if now >= self.publish_due {
+            self.publish_due = now.plus(PUBLISHED_EVERY);
+            self.publish_now(running);
+        }
+    }
+
+    fn publish_now(&mut self, running: &str) {
+        let now = self.clock.now().instant;
+        let primary = self.committee.primary(self.replica.view()).0;
+        let status = Status {
+            running: running.to_owned(),
+            up_ms: milliseconds(Span(now.0)),
+            wakes_in_ms: milliseconds(self.replica.next_deadline().since(now)),
+            suspicion: self.watch.suspected(now),
+            peers: self.peers(now),
+            ..Status::of(&self.replica, self.shared.cluster(), primary)
+        };
+        self.shared.show(status);
+    }
+
+    fn peers(&self, now: Instant) -> Vec<PeerStatus> {
+        let peer = |link: &Arc<crate::net::Link>| {
+            let heard = self.watch.heard(link.to());
+            let reach = link.reach();
+            PeerStatus {
+                id: link.to().0,
+                connected: reach == Reach::Connected,
+                reason: match reach {
+                    Reach::Unreached(why) | Reach::Refused(why) => Some(why.to_string()),
+                    Reach::Connected | Reach::Dialing => None,
+                },
+                seen_ms: heard.seen.map(|seen| milliseconds(now.since(seen))),
+                view: heard.told.map(|(view, ..)| view),
+                executed: heard.told.map(|(_, executed, _)| executed),
+                stable: heard.told.map(|(.., stable)| stable),
+            }
+        };
+        self.posts.links().map(peer).collect()
+    }
+}

@@ -1,0 +1,256 @@
+//! What a node tells of itself to operators: plain data with stable names.
+
+use crate::message::Evidence;
+use crate::replica::{Replica, Standing, Suspicion};
+use crate::wire;
+use serde::{Deserialize, Serialize};
+
+/// What a node was like, not long ago. The names are part of the interface.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// The replica's number.
+    pub id: u16,
+    /// The version of the program.
+    pub version: String,
+    /// The cluster's name, in hex.
+    pub cluster: String,
+    /// For how long it has run, in milliseconds.
+    pub up_ms: u64,
+    /// The view that it is in, or asks for.
+    pub view: u64,
+    /// Whether it is in that view, or waits for its opening.
+    pub active: bool,
+    /// The primary of that view.
+    pub primary: u16,
+    /// `primary` or `backup`.
+    pub role: String,
+    /// `starting`, `recovering`, `voting` or `halted`.
+    pub standing: String,
+    /// `running`, or why it takes no steps: `disk full`, or `stopped` and for what.
+    pub running: String,
+    /// The last number executed.
+    pub executed: u64,
+    /// The stable checkpoint.
+    pub stable: u64,
+    /// Its certificate, in the protocol's own encoding, in hex; none before the first.
+    pub stable_certificate: Option<String>,
+    /// Whether it is fetching a state.
+    pub transferring: bool,
+    /// Whether its own state was found to be wrong and is not replaced yet.
+    pub diverged: bool,
+    /// How long it waits at present before it suspects the primary, in milliseconds.
+    pub patience_ms: u64,
+    /// In how long it acts by itself if nothing comes, in milliseconds.
+    pub wakes_in_ms: u64,
+    /// The last view change that it asked for.
+    pub suspicion: Option<Suspected>,
+    /// The records of lies that it holds.
+    pub evidence: Vec<Accusation>,
+    /// What it knows of the others.
+    pub peers: Vec<PeerStatus>,
+    /// What it holds in memory, by kind.
+    pub held: HeldStatus,
+}
+
+/// A view change that a replica asked for.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Suspected {
+    /// The view asked for.
+    pub view: u64,
+    /// Why.
+    pub why: String,
+    /// How long ago, in milliseconds.
+    pub ago_ms: u64,
+}
+
+/// A record of a lie.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Accusation {
+    /// The replica that signed two things that conflict.
+    pub replica: u16,
+    /// Of what kind they are.
+    pub kind: String,
+}
+
+/// The same with the record itself.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Exhibit {
+    /// Who lied, and how.
+    #[serde(flatten)]
+    pub accusation: Accusation,
+    /// Both signed bodies, in the protocol's own encoding, in hex.
+    pub record: String,
+}
+
+/// What a node knows of another.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PeerStatus {
+    /// Its number.
+    pub id: u16,
+    /// Whether there is a connection to it.
+    pub connected: bool,
+    /// Why there is none.
+    pub reason: Option<String>,
+    /// How long ago anything came from it, in milliseconds; none if nothing ever did.
+    pub seen_ms: Option<u64>,
+    /// The view that it says it is in.
+    pub view: Option<u64>,
+    /// What it says it has executed.
+    pub executed: Option<u64>,
+    /// What it says is its stable checkpoint.
+    pub stable: Option<u64>,
+}
+
+/// What a replica holds in memory, in pieces. See [`crate::replica::Held`].
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct HeldStatus {
+    /// Numbers of the current view.
+    pub slots: usize,
+    /// Prepared certificates.
+    pub prepared: usize,
+    /// Decided entries.
+    pub decided: usize,
+    /// Batches.
+    pub bodies: usize,
+    /// Requests that wait.
+    pub waiting: usize,
+    /// Promises remembered.
+    pub promises: usize,
+}
+
+impl Status {
+    /// What can be read off the replica itself; the rest is filled in by its owner.
+    pub(super) fn of(replica: &Replica, cluster: String, primary: u16) -> Status {
+        let id = replica.id().0;
+        let held = replica.held();
+        Status {
+            id,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            cluster,
+            up_ms: 0,
+            view: replica.view().0,
+            active: replica.is_active(),
+            primary,
+            role: if id == primary { "primary" } else { "backup" }.to_owned(),
+            standing: standing(replica.standing()).to_owned(),
+            running: RUNNING.to_owned(),
+            executed: replica.executed().0,
+            stable: replica.stable().0,
+            stable_certificate: replica
+                .stable_certificate()
+                .map(|certificate| hex(&wire::encode(&**certificate))),
+            transferring: replica.is_in_transfer(),
+            diverged: replica.is_diverged(),
+            patience_ms: replica.patience().0 / 1_000,
+            wakes_in_ms: 0,
+            suspicion: None,
+            evidence: replica.evidence().iter().map(|evidence| accusation(evidence)).collect(),
+            peers: Vec::new(),
+            held: HeldStatus {
+                slots: held.slots,
+                prepared: held.prepared,
+                decided: held.decided,
+                bodies: held.bodies,
+                waiting: held.waiting,
+                promises: held.promises,
+            },
+        }
+    }
+
+    /// Whether it is the primary of its view.
+    pub fn is_primary(&self) -> bool {
+        self.id == self.primary
+    }
+
+    /// Whether it may vote.
+    pub fn is_voting(&self) -> bool {
+        self.standing == VOTING
+    }
+
+    /// How many numbers it is behind the furthest peer, by that one's word.
+    pub fn lag(&self) -> u64 {
+        let furthest = self.peers.iter().filter_map(|peer| peer.executed).max();
+        furthest.unwrap_or(0).saturating_sub(self.executed)
+    }
+
+    /// What stands in the way of serving clients: empty if nothing does. A quorum of so
+    /// many must be reached, this node included.
+    pub fn obstacles(&self, quorum: usize) -> Vec<String> {
+        let mut obstacles = Vec::new();
+        if self.running != RUNNING {
+            obstacles.push(format!("it takes no steps: {}", self.running));
+        }
+        if !self.is_voting() {
+            obstacles.push(format!("it does not vote: it is {}", self.standing));
+        }
+        if !self.active {
+            obstacles.push(format!("it waits for view {} to open", self.view));
+        }
+        if self.transferring {
+            obstacles.push("it is fetching the state".to_owned());
+        }
+        if self.diverged {
+            obstacles.push("its own state was wrong and is being replaced".to_owned());
+        }
+        let reached = 1 + self.peers.iter().filter(|peer| peer.connected).count();
+        if reached < quorum {
+            obstacles.push(format!("{reached} replicas are connected, and {quorum} are needed"));
+        }
+        obstacles
+    }
+}
+
+/// It takes steps.
+pub(super) const RUNNING: &str = "running";
+
+/// It takes none, since there is no room for its log.
+pub(super) const DISK_FULL: &str = "disk full";
+
+const VOTING: &str = "voting";
+
+fn standing(standing: &Standing) -> &'static str {
+    match standing {
+        Standing::Starting { .. } => "starting",
+        Standing::Recovering { .. } => "recovering",
+        Standing::Voting => VOTING,
+        Standing::Halted => "halted",
+    }
+}
+
+/// A record as it is shown. It proves itself: nobody needs to believe the node.
+pub(super) fn exhibit(evidence: &Evidence) -> Exhibit {
+    Exhibit { accusation: accusation(evidence), record: hex(&wire::encode(evidence)) }
+}
+
+fn accusation(evidence: &Evidence) -> Accusation {
+    let kind = match evidence {
+        Evidence::PrePrepare(..) => "pre-prepare",
+        Evidence::Prepare(..) => "prepare",
+        Evidence::Commit(..) => "commit",
+        Evidence::Checkpoint(..) => "checkpoint",
+        Evidence::ViewChange(..) => "view-change",
+        Evidence::NewView(..) => "new-view",
+    };
+    Accusation { replica: evidence.accused().replica.0, kind: kind.to_owned() }
+}
+
+/// Why a view change was asked for, in words.
+pub(super) fn why(suspicion: Suspicion) -> &'static str {
+    match suspicion {
+        Suspicion::NothingExecuted => "nothing was executed while something waited",
+        Suspicion::Unfair => "others were served, and one client was not",
+        Suspicion::Slow => "the primary orders far more slowly than it could",
+        Suspicion::NewViewLate => "the new view did not open in time",
+        Suspicion::Joined => "enough others asked",
+        Suspicion::Rotation => "an orderly rotation",
+        Suspicion::Reborn => "its wish for the view before became void with its old life",
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("writing to a string does not fail");
+        text
+    })
+}

@@ -1,0 +1,117 @@
+//! Whether a promise that leaves a replica would survive its crash at that moment.
+
+use super::ledger::{Kind, Word, digest_of};
+use crate::message::batch::NULL;
+use crate::replica::effects::Record;
+use crate::service::Tree;
+use crate::types::{Digest, Seq};
+use std::collections::BTreeMap;
+
+/// What of a replica's disk would survive a crash now.
+#[derive(Clone)]
+pub struct OnDisk<'a> {
+    /// The synced part of the log.
+    pub records: Vec<&'a Record>,
+    /// Whole states.
+    pub states: &'a BTreeMap<Seq, Tree>,
+}
+
+impl OnDisk<'_> {
+    /// Whether the disk holds what this word promises, or what settles it: a stable
+    /// checkpoint at or above its number, or a later view. A state may rot after its vote
+    /// was cast; what is said again needs none.
+    pub(super) fn covers(&self, word: &Word, is_new: bool) -> Result<(), String> {
+        let holds = match word.kind {
+            Kind::Propose => self.has_proposal(word),
+            Kind::Prepare => self.has_prepare(word) && self.has_entered(word.view),
+            Kind::Commit => self.has_prepared(word) && self.has_entered(word.view),
+            Kind::Checkpoint => self.has_checkpoint(word, is_new),
+            Kind::ViewChange => self.has_wish(word),
+            Kind::NewView => self.has_entered(word.view),
+        };
+        let is_settled = word.seq > 0 && self.stable() >= word.seq;
+        match holds || is_settled {
+            true => Ok(()),
+            false => Err(format!("{word:?} leaves, and is not on the disk")),
+        }
+    }
+
+    fn stable(&self) -> u64 {
+        let stable = self.records.iter().filter_map(|record| match record {
+            Record::Stable(certificate) => Some(certificate.seq().0),
+            _ => None,
+        });
+        stable.max().unwrap_or(0)
+    }
+
+    fn has_entered(&self, view: u64) -> bool {
+        view == 0
+            || self.records.iter().any(|record| match record {
+                Record::NewView(opening, _) => opening.body.view.0 >= view,
+                _ => false,
+            })
+    }
+
+    fn has_proposal(&self, word: &Word) -> bool {
+        self.records.iter().any(|record| match record {
+            Record::PrePrepare(one, _) => {
+                let body = &one.body;
+                (body.view.0, body.seq.0, body.digest) == (word.view, word.seq, word.digest)
+            }
+            Record::NewView(opening, _) => opening.body.pre_prepares.iter().any(|one| {
+                let body = &one.body;
+                (body.view.0, body.seq.0, body.digest) == (word.view, word.seq, word.digest)
+            }),
+            _ => false,
+        })
+    }
+
+    fn has_prepare(&self, word: &Word) -> bool {
+        self.records.iter().any(|record| match record {
+            Record::Prepare(one) => {
+                let body = &one.body;
+                (body.view.0, body.seq.0, body.digest) == (word.view, word.seq, word.digest)
+            }
+            _ => false,
+        })
+    }
+
+    /// The certificate, and the batch somewhere.
+    fn has_prepared(&self, word: &Word) -> bool {
+        let is_certified = self.records.iter().any(|record| match record {
+            Record::Prepared(one, _) => {
+                (one.view().0, one.seq().0, one.digest()) == (word.view, word.seq, word.digest)
+            }
+            _ => false,
+        });
+        is_certified && (word.digest == NULL || self.has_batch(word.digest))
+    }
+
+    fn has_batch(&self, digest: Digest) -> bool {
+        self.records.iter().any(|record| match record {
+            Record::PrePrepare(_, Some(batch)) | Record::Prepared(_, Some(batch)) => {
+                batch.digest() == digest
+            }
+            _ => false,
+        })
+    }
+
+    fn has_checkpoint(&self, word: &Word, is_new: bool) -> bool {
+        let is_recorded = self.records.iter().any(|record| match record {
+            Record::Checkpoint(one) => (one.body.seq.0, one.body.digest) == (word.seq, word.digest),
+            _ => false,
+        });
+        let state = self.states.get(&Seq(word.seq));
+        is_recorded && (!is_new || state.is_some_and(|tree| tree.digest() == word.digest))
+    }
+
+    fn has_wish(&self, word: &Word) -> bool {
+        self.records.iter().any(|record| match record {
+            Record::ViewChange(one) => {
+                one.body.view.0 > word.view || digest_of(&one.body) == word.digest
+            }
+            Record::NewView(opening, _) => opening.body.view.0 >= word.view,
+            _ => false,
+        })
+    }
+}

@@ -1,0 +1,170 @@
+//! Whether what replicas tell and clients believe is the agreed history.
+
+use super::replay::Account;
+use super::{Checker, Invariant, ledger};
+use crate::client::{HowRead, Outcome, Ticket};
+use crate::message::{ReplyOutcome, ToClient};
+use crate::replica::Replica;
+use crate::service::kv::KvOperation;
+use crate::sim::history as clients;
+use crate::types::{ClientId, Digest, ReplicaId};
+
+/// A list of everything.
+fn everything() -> KvOperation {
+    KvOperation::List { from: Default::default(), until: None, limit: 1_000 }
+}
+
+impl Checker {
+    /// A replica that executed up to a number stands where the model stands there.
+    pub(super) fn compare(&mut self, id: ReplicaId, seq: u64, account: &Account) {
+        let Some(expected) = self.replay.account(seq).cloned() else { return };
+        if account.time != expected.time {
+            let what = format!("{id:?} agreed on {:?} at s{seq}, not {:?}", account.time, expected);
+            self.fail(Invariant::Time, what);
+        }
+        if account.chain != expected.chain || account.sessions != expected.sessions {
+            let what = format!("{id:?} has {account:?} at s{seq}; the history says {expected:?}");
+            self.fail(Invariant::Validity, what);
+        }
+        let latest = self.latest_clock.0.saturating_add(self.cluster.tolerance);
+        if account.time.0 > latest {
+            let what =
+                format!("{:?} was agreed on at s{seq}; no clock is past {latest}", account.time);
+            self.fail(Invariant::Time, what);
+        }
+        let before = seq.checked_sub(1).and_then(|before| self.replay.account(before));
+        if before.is_some_and(|before| before.time > account.time) {
+            self.fail(Invariant::Time, format!("the agreed time goes back at s{seq}"));
+        }
+    }
+
+    /// The whole content is what the model has.
+    pub(super) fn compare_content(&mut self, id: ReplicaId, replica: &Replica) {
+        let seq = replica.executed().0;
+        if self.replay.account(seq).is_none() {
+            return;
+        }
+        let operation = everything().to_bytes();
+        let content = replica.state().query(ClientId(0), &operation).result;
+        self.has_content(id, seq, &content);
+    }
+
+    pub(super) fn has_content(&mut self, id: ReplicaId, seq: u64, content: &[u8]) {
+        let expected = self.replay.query(&everything().to_bytes(), seq);
+        if *content != *expected {
+            let what = format!("{id:?} has another content at s{seq} than the history gives");
+            self.fail(Invariant::Validity, what);
+        }
+    }
+
+    /// What an honest replica that executed up to a number tells a client.
+    pub(super) fn answers(
+        &mut self,
+        id: ReplicaId,
+        executed: u64,
+        client: ClientId,
+        message: &ToClient,
+    ) {
+        let is_true = match message {
+            ToClient::Reply(reply) => {
+                let (number, seq) = (reply.number.0, reply.seq.0);
+                match &reply.outcome {
+                    ReplyOutcome::Executed(result) => {
+                        self.replay.answer(client, number).is_none_or(|answer| {
+                            (answer.operation, answer.seq) == (reply.operation, seq)
+                                && answer.result == *result
+                        }) && (self.replay.answer(client, number).is_some()
+                            || self.replay.executed() < seq)
+                    }
+                    ReplyOutcome::Refused(_) => {
+                        self.replay.executed() < seq || self.replay.was_refused(client, number, seq)
+                    }
+                }
+            }
+            ToClient::ReadAnswer { operation, result, .. } => {
+                let operation = self.queries.get(operation);
+                operation.is_none_or(|operation| {
+                    self.replay.executed() < executed
+                        || self.replay.query(operation, executed) == *result
+                })
+            }
+            ToClient::Session { acknowledged, highest, .. } => {
+                let index = usize::try_from(client.0).unwrap_or(usize::MAX);
+                let account = self.replay.account(executed);
+                let session = account.and_then(|account| account.sessions.get(index));
+                session.is_none_or(|session| *session == (acknowledged.0, highest.0))
+            }
+            ToClient::Proved { .. }
+            | ToClient::NotReady(_)
+            | ToClient::Refused(..)
+            | ToClient::Receipt(_) => true,
+        };
+        if !is_true {
+            let what = format!("{id:?} at s{executed} tells {client:?} {message:?}");
+            self.fail(Invariant::Clients, what);
+        }
+    }
+
+    /// What a client believes is what happened.
+    pub fn client_learns(&mut self, client: ClientId, ticket: Ticket, outcome: &Outcome) {
+        let operations = self.tickets.get(&(client, ticket)).cloned().unwrap_or_default();
+        match (ticket, outcome) {
+            (Ticket::Submitted(first, _), Outcome::Done(done)) => {
+                let numbers = first.0..;
+                for ((number, operation), done) in numbers.zip(&operations).zip(done) {
+                    let is_true = self.replay.answer(client, number).is_some_and(|answer| {
+                        answer.operation == Digest::of(operation)
+                            && answer.seq == done.seq.0
+                            && answer.result == done.result
+                    });
+                    if !is_true {
+                        let what = format!("{client:?} believes {done:?} of #{number}");
+                        self.fail(Invariant::Clients, what);
+                    }
+                }
+            }
+            (Ticket::Read(_) | Ticket::Proof(_), Outcome::Read(answer)) => {
+                if let (HowRead::Proved(proved), Some(operation)) =
+                    (&answer.how, operations.first())
+                {
+                    let seq = proved.seq().0;
+                    let claim = ledger::checkpoint_claim(&proved.certificate);
+                    self.stands(ReplicaId(u16::MAX), &claim, self.cluster.quorum());
+                    let account = self.replay.account(seq);
+                    let is_true = account.is_none_or(|account| account.time == proved.time)
+                        && self.replay.query(operation, seq) == answer.result;
+                    if !is_true {
+                        let what = format!("{client:?} believes a proof of {answer:?}");
+                        self.fail(Invariant::Clients, what);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A client accepted something impossible.
+    pub fn client_fooled(&mut self, what: String) {
+        self.fail(Invariant::Clients, what);
+    }
+
+    /// The end: the whole content of a replica, and whether what the clients saw could
+    /// have happened in one order.
+    pub fn look_last(&mut self, id: ReplicaId, replica: &Replica) {
+        if self.honest.contains(&id) {
+            self.compare_content(id, replica);
+        }
+    }
+
+    /// Whether what the clients saw could have happened in one order.
+    pub fn judge_histories(&mut self) {
+        let histories = std::mem::take(&mut self.histories);
+        for (key, events) in &histories {
+            if !clients::is_linearizable(events) {
+                let what = format!("the history of {key:?} is not linearizable: {events:?}");
+                self.fail(Invariant::Clients, what);
+            }
+        }
+        self.histories = histories;
+    }
+}

@@ -1,0 +1,620 @@
+//! The checker: every invariant, after every step, over everything sent, stored and
+//! executed. It counts by its own arithmetic and shares no rule with what it checks.
+//!
+//! | file | its part |
+//! | --- | --- |
+//! | `mod` | what the world tells it, and who counts as honest |
+//! | `ledger` | who signed what, and in which order it left |
+//! | `certificates` | whether what is believed stands on enough signatures |
+//! | `disk` | whether a promise that leaves is on the disk |
+//! | `replay` | the agreed history, executed once more by a simple model |
+//! | `history` | whether the replicas' and clients' answers are those of that history |
+
+mod certificates;
+mod disk;
+mod history;
+mod ledger;
+mod replay;
+#[cfg(test)]
+mod tests;
+
+pub use disk::OnDisk;
+
+use super::history::Event;
+use crate::client::Ticket;
+use crate::crypto::{self, Check, ClusterId, PublicKey, Scheme};
+use crate::message::batch::{ItemKey, NULL};
+use crate::message::{Batch, Body, Evidence, Genesis, Item, PeerMessage, Request, Signed, Voter};
+use crate::replica::{Notice, Now, Outgoing, Parts, Replica, Standing};
+use crate::types::{ClientId, Digest, Incarnation, ReplicaId, Seq, Timestamp};
+use crate::wire::{self, Blob};
+use ledger::{Kind, Ledger, Word, words_of};
+use replay::{Account, Replay};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// Which invariant does not hold.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Invariant {
+    /// Two honest replicas decided, or executed, or became, something different.
+    Agreement,
+    /// Something was executed, or agreed to, that no listed client signed, or twice.
+    Validity,
+    /// An honest replica signed two bodies that conflict, or hid what it promised.
+    Honesty,
+    /// Something is believed that too few signed.
+    Certificates,
+    /// A promise left before it was on the disk.
+    Durability,
+    /// A view, a stable checkpoint or an execution went back.
+    Monotony,
+    /// The agreed time went back, or ahead of every honest clock.
+    Time,
+    /// Somebody believes what is not the agreed history.
+    Clients,
+    /// More memory than the bound, or a word beyond the window.
+    Bounds,
+    /// Somebody is not answered in time after everything healed.
+    Progress,
+    /// Evidence that names an honest replica, or proves nothing.
+    FalseAccusation,
+}
+
+impl Invariant {
+    /// All of them.
+    pub const ALL: [Invariant; 11] = [
+        Invariant::Agreement,
+        Invariant::Validity,
+        Invariant::Honesty,
+        Invariant::Certificates,
+        Invariant::Durability,
+        Invariant::Monotony,
+        Invariant::Time,
+        Invariant::Clients,
+        Invariant::Bounds,
+        Invariant::Progress,
+        Invariant::FalseAccusation,
+    ];
+}
+
+/// An invariant that does not hold, and how.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Violation {
+    /// Which.
+    pub invariant: Invariant,
+    /// What was seen.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:?}: {}", self.invariant, self.what)
+    }
+}
+
+/// The numbers of a cluster, as the checker counts them.
+struct Cluster {
+    id: ClusterId,
+    replicas: Vec<PublicKey>,
+    clients: Vec<PublicKey>,
+    window: u64,
+    interval: u64,
+    batch_items: u64,
+    client_window: u64,
+    tolerance: u64,
+}
+
+impl Cluster {
+    /// The most that may lie.
+    fn faults(&self) -> usize {
+        let mut faults = 0;
+        while 3 * (faults + 1) < self.replicas.len() {
+            faults += 1;
+        }
+        faults
+    }
+
+    /// The fewest of which any two sets share an honest member.
+    fn quorum(&self) -> usize {
+        let size = self.replicas.len();
+        (0..=size).find(|quorum| 2 * quorum > size + self.faults()).unwrap_or(size)
+    }
+
+    /// Whose turn a view is.
+    fn primary(&self, view: u64) -> ReplicaId {
+        let index = view % self.replicas.len() as u64;
+        ReplicaId(u16::try_from(index).unwrap_or(0))
+    }
+}
+
+/// What is seen of a replica from outside.
+#[derive(Clone, Copy, Debug, Default)]
+struct Glimpse {
+    view: u64,
+    stable: u64,
+    executed: u64,
+    held: crate::replica::Held,
+    wall: Timestamp,
+    /// A start needs all that the log holds of views that were left.
+    votes: bool,
+}
+
+/// Everything seen so far.
+pub struct Checker {
+    cluster: Cluster,
+    scheme: Box<dyn Scheme>,
+    /// Who runs the protocol's own code.
+    honest: BTreeSet<ReplicaId>,
+    /// Who may sign anything.
+    faulty: BTreeSet<ReplicaId>,
+    /// Replicas whose disks forgot something, with the first life that they are held to.
+    excused: BTreeMap<ReplicaId, u64>,
+    ledger: Ledger,
+    decided: BTreeMap<Seq, Digest>,
+    /// Digests of whole states, by number.
+    states: BTreeMap<Seq, Digest>,
+    executed: BTreeMap<ReplicaId, Seq>,
+    glimpses: BTreeMap<ReplicaId, Glimpse>,
+    latest_clock: Timestamp,
+    batches: BTreeMap<Digest, Batch>,
+    /// What clients really signed, by whom and digest.
+    asked: BTreeSet<(ClientId, Digest)>,
+    /// Recoveries that honest replicas really asked for.
+    recoveries: BTreeSet<Digest>,
+    /// Operations that clients read with, by their digests.
+    queries: BTreeMap<Digest, Blob>,
+    /// What each ticket of a client stands for.
+    tickets: BTreeMap<(ClientId, Ticket), Vec<Blob>>,
+    judged: BTreeSet<Digest>,
+    replay: Replay,
+    /// What clients saw, by key.
+    pub histories: BTreeMap<Blob, Vec<Event>>,
+    /// The first violation found.
+    pub violation: Option<Violation>,
+}
+
+impl Checker {
+    /// A checker that has seen nothing, which judges signatures by this rule.
+    pub fn new(genesis: &Genesis, honest: BTreeSet<ReplicaId>, scheme: Box<dyn Scheme>) -> Checker {
+        let parameters = &genesis.parameters;
+        let cluster = Cluster {
+            id: genesis.cluster(),
+            replicas: genesis.replicas.to_vec(),
+            clients: genesis.clients.to_vec(),
+            window: parameters.window,
+            interval: parameters.checkpoint_interval,
+            batch_items: parameters.batch_items,
+            client_window: parameters.client_window,
+            tolerance: parameters.time_tolerance.0,
+        };
+        let all = (0u16..).map(ReplicaId).take(genesis.replicas.len());
+        Checker {
+            faulty: all.filter(|id| !honest.contains(id)).collect(),
+            cluster,
+            scheme,
+            honest,
+            excused: BTreeMap::new(),
+            ledger: Ledger::default(),
+            decided: BTreeMap::new(),
+            states: BTreeMap::new(),
+            executed: BTreeMap::new(),
+            glimpses: BTreeMap::new(),
+            latest_clock: Timestamp(0),
+            batches: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            recoveries: BTreeSet::new(),
+            queries: BTreeMap::new(),
+            tickets: BTreeMap::new(),
+            judged: BTreeSet::new(),
+            replay: Replay::new(genesis),
+            histories: BTreeMap::new(),
+            violation: None,
+        }
+    }
+
+    /// An invariant does not hold. The first is kept.
+    pub fn fail(&mut self, invariant: Invariant, what: String) {
+        self.violation.get_or_insert(Violation { invariant, what });
+    }
+
+    fn require(&mut self, invariant: Invariant, outcome: Result<(), String>) {
+        if let Err(what) = outcome {
+            self.fail(invariant, what);
+        }
+    }
+
+    // Who counts.
+
+    /// Stops holding a replica to what it says: its disk forgot something.
+    pub fn excuse(&mut self, id: ReplicaId) {
+        self.excused.insert(id, u64::MAX);
+    }
+
+    /// Holds a replica to what it says in this life and those after it: its recovery is
+    /// done.
+    pub fn absolve(&mut self, id: ReplicaId, incarnation: Incarnation) {
+        self.excused.insert(id, incarnation.0);
+    }
+
+    /// Whether what this replica says in this life is held against it.
+    fn is_held_to(&self, by: Voter) -> bool {
+        let from = self.excused.get(&by.replica).copied().unwrap_or_default();
+        self.honest.contains(&by.replica) && by.incarnation.0 >= from
+    }
+
+    /// A replica was started again: what it had executed since its last saved state it
+    /// will execute again, and a view that it entered without a sync it enters again.
+    /// What it *sent* before binds it all the same; see [`Checker::sends`].
+    pub fn restarted(&mut self, id: ReplicaId, executed: Seq) {
+        self.glimpses.remove(&id);
+        self.executed.insert(id, executed);
+    }
+
+    // What clients do.
+
+    /// A client really signed this request.
+    pub fn client_asks(&mut self, request: &Request) {
+        self.asked.insert((request.client, Digest::of(&wire::encode(request))));
+    }
+
+    /// A client wants these operations done, or this one read, and got a ticket for it.
+    pub fn client_wants(&mut self, client: ClientId, ticket: Ticket, operations: Vec<Blob>) {
+        for operation in &operations {
+            self.queries.insert(Digest::of(operation), operation.clone());
+        }
+        self.tickets.insert((client, ticket), operations);
+    }
+
+    // What replicas do.
+
+    /// What a replica does in one step: what it signs, records and answers.
+    pub fn acts(&mut self, id: ReplicaId, replica: &Replica, parts: &Parts) {
+        self.signs(id, parts.free.iter().chain(parts.bound.peek()));
+        if self.honest.contains(&id) {
+            let executed = replica.executed().0;
+            for outgoing in parts.free.iter().chain(parts.bound.peek()) {
+                if let Outgoing::Client(client, message) = outgoing {
+                    self.answers(id, executed, *client, message);
+                }
+            }
+            for record in &parts.records {
+                self.records(id, record);
+            }
+            parts.notices.iter().for_each(|notice| self.notice(id, notice));
+        }
+    }
+
+    fn signs<'a>(&mut self, id: ReplicaId, outgoing: impl Iterator<Item = &'a Outgoing>) {
+        for one in outgoing {
+            let Outgoing::Peer(_, message) = one else { continue };
+            if let PeerMessage::Recovery(recovery) = &**message
+                && recovery.body.replica == id
+            {
+                self.recoveries.insert(Digest::of(&wire::encode(&recovery.body)));
+            }
+            for word in words_of(message) {
+                if word.by.replica == id {
+                    self.ledger.spoken(&word);
+                    self.is_within_the_window(&word);
+                }
+            }
+            self.learn(message);
+        }
+    }
+
+    fn is_within_the_window(&mut self, word: &Word) {
+        if !self.honest.contains(&word.by.replica) || word.seq <= self.cluster.window {
+            return;
+        }
+        let stable = self.ledger.highest_stable(|speakers| self.is_believable(speakers));
+        if word.seq > stable.saturating_add(self.cluster.window) {
+            let what =
+                format!("{word:?} is beyond the window of any checkpoint; s{stable} is the last");
+            self.fail(Invariant::Bounds, what);
+        }
+    }
+
+    /// Bodies are known from any wire, whoever sends them.
+    pub fn learn(&mut self, message: &PeerMessage) {
+        if let PeerMessage::Propose(_, Some(batch))
+        | PeerMessage::Batch(batch)
+        | PeerMessage::Decided(_, Some(batch)) = message
+        {
+            self.batches.entry(batch.digest()).or_insert_with(|| batch.clone());
+        }
+    }
+
+    /// An honest replica's message leaves it, with this on its disk.
+    pub fn sends<'a>(
+        &mut self,
+        from: ReplicaId,
+        message: &PeerMessage,
+        on_disk: impl FnOnce() -> OnDisk<'a>,
+    ) {
+        if !self.honest.contains(&from) {
+            return;
+        }
+        let mut words = words_of(message);
+        words.retain(|word| word.by.replica == from && self.is_held_to(word.by));
+        let on_disk = (!words.is_empty()).then(on_disk);
+        for (word, on_disk) in words.iter().zip(on_disk.iter().cycle()) {
+            let outcome = self.ledger.leaves(word);
+            let is_new = *outcome.as_ref().unwrap_or(&true);
+            self.require(Invariant::Honesty, outcome.map(drop));
+            self.require(Invariant::Durability, on_disk.covers(word, is_new));
+            if matches!(word.kind, Kind::Propose | Kind::Prepare) {
+                self.is_valid(from, word.digest);
+            }
+        }
+        match message {
+            PeerMessage::ViewChange(wish) if !words.is_empty() => {
+                let outcome = self.ledger.hides_nothing(&wish.body);
+                self.require(Invariant::Honesty, outcome);
+            }
+            PeerMessage::Decided(certificate, _) => {
+                let claim = ledger::commit_claim(certificate);
+                self.stands(from, &claim, self.cluster.quorum());
+            }
+            PeerMessage::Stable(certificate) => {
+                let claim = ledger::checkpoint_claim(certificate);
+                self.stands(from, &claim, self.cluster.quorum());
+            }
+            _ => {}
+        }
+    }
+
+    fn notice(&mut self, id: ReplicaId, notice: &Notice) {
+        match notice {
+            Notice::Decided(seq, digest, view) => {
+                self.decides(id, *seq, *digest);
+                self.is_decided_by_enough(id, view.0, seq.0, *digest);
+            }
+            Notice::Executed(seq, digest) => {
+                self.decides(id, *seq, *digest);
+                self.executes(id, *seq, *digest);
+            }
+            Notice::Stable(seq, digest) => {
+                self.has_state(id, *seq, *digest);
+                self.is_stable_by_enough(id, seq.0, *digest);
+            }
+            Notice::Entered(view) => self.is_wanted_by_enough(id, view.0),
+            Notice::Evidence(evidence) => self.accuses(id, evidence),
+            Notice::TransferDone(seq) => {
+                self.executed.insert(id, *seq);
+            }
+            Notice::Diverged { seq, .. } => {
+                self.fail(Invariant::Agreement, format!("{id:?} finds itself diverged at {seq:?}"));
+            }
+            Notice::RolledBack if self.excused.contains_key(&id) => {}
+            Notice::RolledBack => {
+                self.fail(Invariant::Honesty, format!("{id:?} finds its own disk rolled back"));
+            }
+            Notice::Rejected(..)
+            | Notice::Suspects(..)
+            | Notice::TransferBegan(_)
+            | Notice::MayVote
+            | Notice::Reborn(..)
+            | Notice::StartAnswers(..) => {}
+        }
+    }
+
+    fn decides(&mut self, id: ReplicaId, seq: Seq, digest: Digest) {
+        let before = *self.decided.entry(seq).or_insert(digest);
+        if before != digest {
+            let what = format!("{id:?} decides {digest:?} for {seq:?}, others {before:?}");
+            self.fail(Invariant::Agreement, what);
+        }
+    }
+
+    fn executes(&mut self, id: ReplicaId, seq: Seq, digest: Digest) {
+        let before = self.executed.insert(id, seq).unwrap_or_default();
+        if seq.0 != before.0 + 1 {
+            let what = format!("{id:?} executes {seq:?} after {before:?}");
+            self.fail(Invariant::Monotony, what);
+        }
+        self.is_valid(id, digest);
+        while self.replay.executed() < seq.0 {
+            let next = Seq(self.replay.executed() + 1);
+            let Some(digest) = self.decided.get(&next).copied() else { return };
+            let batch = self.batches.get(&digest);
+            self.replay.execute(digest, batch);
+        }
+    }
+
+    /// Everything in a batch that an honest replica takes was signed by whom it names,
+    /// each item once and within the limits.
+    fn is_valid(&mut self, id: ReplicaId, digest: Digest) {
+        if digest == NULL || !self.judged.insert(digest) {
+            return;
+        }
+        let outcome = match self.batches.get(&digest) {
+            Some(batch) => self.judge(batch),
+            None => Err("nobody ever sent its body".to_string()),
+        };
+        let outcome = outcome.map_err(|why| format!("{id:?} takes {digest:?}: {why}"));
+        self.require(Invariant::Validity, outcome);
+    }
+
+    fn judge(&self, batch: &Batch) -> Result<(), String> {
+        let mut keys = BTreeSet::new();
+        if batch.items().len() as u64 > self.cluster.batch_items {
+            return Err(format!("{} items", batch.items().len()));
+        }
+        for item in batch.items() {
+            if !keys.insert(item.key()) {
+                return Err(format!("{:?} is in it twice", item.key()));
+            }
+            match item {
+                Item::Request(request) => self.judge_request(request)?,
+                Item::Recovery(recovery) => {
+                    let replica = recovery.body.replica;
+                    let digest = Digest::of(&wire::encode(&recovery.body));
+                    let key = self.cluster.replicas.get(usize::from(replica.0)).copied();
+                    let asked = self.faulty.contains(&replica) || self.recoveries.contains(&digest);
+                    if !asked || !self.is_signed(key, recovery) {
+                        return Err(format!("{:?} was never asked for", item.key()));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn judge_request(&self, request: &Signed<Request>) -> Result<(), String> {
+        let client = request.body.client;
+        let key = usize::try_from(client.0).ok();
+        let key = key.and_then(|index| self.cluster.clients.get(index)).copied();
+        let digest = Digest::of(&wire::encode(&request.body));
+        if self.asked.contains(&(client, digest)) && self.is_signed(key, request) {
+            return Ok(());
+        }
+        let key = ItemKey::Request(client, request.body.first);
+        Err(format!("{client:?} never signed this {key:?}"))
+    }
+
+    /// Whether a signature is that of this key.
+    fn is_signed<T: Body>(&self, key: Option<PublicKey>, signed: &Signed<T>) -> bool {
+        let statement = crypto::statement(&T::TAG, &self.cluster.id, &signed.body);
+        let signature = signed.signature;
+        key.is_some_and(|key| self.scheme.verify(&Check { key, statement, signature }))
+    }
+
+    /// A replica's whole state at a number.
+    fn has_state(&mut self, id: ReplicaId, seq: Seq, digest: Digest) {
+        let before = *self.states.entry(seq).or_insert(digest);
+        if before != digest {
+            let what = format!("{id:?} has state {digest:?} at {seq:?}, others {before:?}");
+            self.fail(Invariant::Agreement, what);
+        }
+    }
+
+    fn accuses(&mut self, id: ReplicaId, evidence: &Evidence) {
+        let accused = evidence.accused();
+        if self.is_held_to(accused) {
+            let what = format!("{id:?} holds evidence against {accused:?}, who is honest");
+            self.fail(Invariant::FalseAccusation, what);
+        }
+        if !self.convicts(evidence) {
+            let what = format!("{id:?} holds evidence that proves nothing: {evidence:?}");
+            self.fail(Invariant::FalseAccusation, what);
+        }
+    }
+
+    /// Whether a record convicts, judged as a third party would: from the record and the
+    /// listed keys alone.
+    fn convicts(&self, evidence: &Evidence) -> bool {
+        let place = |by: Voter, view: u64, seq: u64, digest: Digest| (by, view, seq, digest);
+        macro_rules! pair {
+            ($one:expr, $other:expr, $body:ident => $place:expr) => {{
+                let of = |$body: &_| $place;
+                let (first, second) = (of(&$one.body), of(&$other.body));
+                let key = self.cluster.replicas.get(usize::from(first.0.replica.0)).copied();
+                let is_signed = self.is_signed(key, $one) && self.is_signed(key, $other);
+                let is_one_place = (first.0, first.1, first.2) == (second.0, second.1, second.2);
+                is_signed && is_one_place && first.3 != second.3
+            }};
+        }
+        use crate::message::{Checkpoint, Commit, NewView, PrePrepare, Prepare, ViewChange};
+        match evidence {
+            Evidence::PrePrepare(one, other) => pair!(one, other, body => {
+                let body: &PrePrepare = body;
+                place(body.by, body.view.0, body.seq.0, body.digest)
+            }),
+            Evidence::Prepare(one, other) => pair!(one, other, body => {
+                let body: &Prepare = body;
+                place(body.by, body.view.0, body.seq.0, body.digest)
+            }),
+            Evidence::Commit(one, other) => pair!(one, other, body => {
+                let body: &Commit = body;
+                place(body.by, body.view.0, body.seq.0, body.digest)
+            }),
+            Evidence::Checkpoint(one, other) => pair!(one, other, body => {
+                let body: &Checkpoint = body;
+                place(body.by, 0, body.seq.0, body.digest)
+            }),
+            Evidence::ViewChange(one, other) => pair!(one, other, body => {
+                let body: &ViewChange = body;
+                place(body.by, body.view.0, 0, Digest::of(&wire::encode(body)))
+            }),
+            Evidence::NewView(one, other) => pair!(one, other, body => {
+                let body: &NewView = body;
+                place(body.by, body.view.0, 0, Digest::of(&wire::encode(body)))
+            }),
+        }
+    }
+
+    /// A look at a replica after a step.
+    pub fn look(&mut self, id: ReplicaId, replica: &Replica, now: Now) {
+        if !self.honest.contains(&id) {
+            return;
+        }
+        let glimpse = Glimpse {
+            view: replica.view().0,
+            stable: replica.stable().0,
+            executed: replica.executed().0,
+            held: replica.held(),
+            wall: now.wall,
+            votes: *replica.standing() == Standing::Voting,
+        };
+        let before = self.glimpse(id, glimpse);
+        if before.executed != glimpse.executed {
+            self.compare(id, glimpse.executed, &account_of(replica, self.cluster.clients.len()));
+            if glimpse.executed.is_multiple_of(self.cluster.interval) {
+                self.compare_content(id, replica);
+            }
+        }
+    }
+
+    fn glimpse(&mut self, id: ReplicaId, now: Glimpse) -> Glimpse {
+        self.latest_clock = self.latest_clock.max(now.wall);
+        let before = self.glimpses.insert(id, now).unwrap_or_default();
+        if now.view < before.view || now.stable < before.stable || now.executed < before.executed {
+            let what = format!("{id:?} goes back from {before:?} to {now:?}");
+            self.fail(Invariant::Monotony, what);
+        }
+        self.is_bounded(id, &now);
+        before
+    }
+
+    fn is_bounded(&mut self, id: ReplicaId, now: &Glimpse) {
+        let held = &now.held;
+        let promises = if now.votes { held.promises } else { 0 };
+        let (n, window) = (self.cluster.replicas.len() as u64, self.cluster.window);
+        let clients = self.cluster.clients.len() as u64;
+        let checkpoints = window / self.cluster.interval + 3;
+        let bounds = [
+            ("slots", held.slots, window),
+            ("prepared certificates", held.prepared, window),
+            ("decided entries", held.decided, window),
+            ("batches", held.bodies, 3 * window),
+            ("promises", promises, 4 * window + 2),
+            ("view-changes", held.wishes, n),
+            ("waiting items", held.waiting, 2 * self.cluster.client_window * clients + 2 * n),
+            ("wanted batches", held.wanted, 2 * window),
+            ("checkpoints", held.checkpoints, checkpoints + 2 * n * checkpoints),
+            ("evidence", held.evidence, 64),
+        ];
+        for (what, count, bound) in bounds {
+            if count as u64 > bound {
+                let what = format!("{id:?} holds {count} {what}; the bound is {bound}");
+                self.fail(Invariant::Bounds, what);
+            }
+        }
+    }
+
+    /// Somebody was not answered in time.
+    pub fn no_progress(&mut self, what: String) {
+        self.fail(Invariant::Progress, what);
+    }
+}
+
+/// Where a replica stands in the agreed history.
+fn account_of(replica: &Replica, clients: usize) -> Account {
+    let (agreed, state) = (replica.agreed(), replica.state());
+    let clients = (0u32..).map(ClientId).take(clients);
+    Account {
+        time: agreed.time,
+        chain: agreed.chain,
+        sessions: clients.map(|id| (state.floor(id).0, state.highest(id).0)).collect(),
+    }
+}

@@ -1,0 +1,459 @@
+//! A check that cannot fail is worse than none: each invariant is broken by hand here,
+//! and must be seen.
+
+use super::ledger::{Claim, digest_of};
+use super::*;
+use crate::client::{Done, Outcome};
+use crate::crypto::SecretKey;
+use crate::message::{
+    Commit, Genesis, NewView, Parameters, PrePrepare, Prepare, RecoveryRequest, Reply,
+    ReplyOutcome, ToClient, ViewChange,
+};
+use crate::replica::effects::Record;
+use crate::service::Tree;
+use crate::service::kv::{KvOperation, KvResult};
+use crate::sim::history::Action;
+use crate::sim::model::{Model, ModelSigner};
+use crate::types::{Incarnation, Instant, Nonce, RequestNumber, View};
+use crate::wire::List;
+
+const A: Digest = Digest([1; 32]);
+const B: Digest = Digest([2; 32]);
+
+fn genesis() -> Genesis {
+    let key = |seed: u8| SecretKey::from_seed(&[seed; 32]).public();
+    Genesis {
+        name: b"checked".to_vec().into(),
+        replicas: (1..5).map(key).collect(),
+        clients: (5..7).map(key).collect(),
+        parameters: Parameters {
+            checkpoint_interval: 4,
+            window: 8,
+            batch_items: 2,
+            client_window: 64,
+            bundle_operations: 8,
+            ..Parameters::default()
+        },
+    }
+}
+
+/// Four replicas, of which the last lies.
+fn checker() -> Checker {
+    let honest = (0..3).map(ReplicaId).collect();
+    Checker::new(&genesis(), honest, Box::new(Model))
+}
+
+fn r(id: u16) -> ReplicaId {
+    ReplicaId(id)
+}
+
+fn voter(id: u16) -> Voter {
+    Voter { replica: r(id), incarnation: Incarnation(0) }
+}
+
+fn sign<T: Body>(body: T) -> Signed<T> {
+    let genesis = genesis();
+    let key = match body.author() {
+        crate::message::Author::Replica(id) => genesis.replicas[usize::from(id.0)],
+        crate::message::Author::Client(id) => genesis.clients[id.0 as usize],
+    };
+    Signed::sign(body, &genesis.cluster(), &ModelSigner(key))
+}
+
+fn prepare(by: u16, view: u64, seq: u64, digest: Digest) -> PeerMessage {
+    let by = voter(by);
+    PeerMessage::Prepare(sign(Prepare { view: View(view), seq: Seq(seq), digest, by }))
+}
+
+fn commit(by: u16, view: u64, seq: u64, digest: Digest) -> PeerMessage {
+    let by = voter(by);
+    PeerMessage::Commit(sign(Commit { view: View(view), seq: Seq(seq), digest, by }))
+}
+
+fn wish(by: u16, view: u64) -> Signed<ViewChange> {
+    let (view, by) = (View(view), voter(by));
+    sign(ViewChange { view, by, stable: None, prepared: List::default() })
+}
+
+fn put(first: u64) -> Signed<Request> {
+    let operation = KvOperation::Put { key: Blob::from("key"), value: Blob::from("value") };
+    let operations: List<Blob> = vec![Blob::from(operation.to_bytes())].into();
+    let (client, first) = (ClientId(0), RequestNumber(first));
+    sign(Request { client, first, acknowledged: RequestNumber(0), operations })
+}
+
+fn batch(items: Vec<Item>) -> Batch {
+    Batch::new(Timestamp(1_000), items)
+}
+
+fn propose(batch: &Batch) -> PeerMessage {
+    let body = PrePrepare { view: View(0), seq: Seq(1), digest: batch.digest(), by: voter(0) };
+    PeerMessage::Propose(sign(body), Some(batch.clone()))
+}
+
+/// Has a batch executed that holds a put of client 0's.
+fn execute_a_put(checker: &mut Checker) -> Batch {
+    let request = put(1);
+    checker.client_asks(&request.body);
+    let batch = batch(vec![Item::Request(request)]);
+    checker.learn(&propose(&batch));
+    checker.decides(r(0), Seq(1), batch.digest());
+    checker.executes(r(0), Seq(1), batch.digest());
+    batch
+}
+
+fn speak(checker: &mut Checker, message: &PeerMessage) {
+    words_of(message).iter().for_each(|word| checker.ledger.spoken(word));
+}
+
+fn send(checker: &mut Checker, from: u16, message: &PeerMessage, records: &[Record]) {
+    let states = BTreeMap::new();
+    let records = records.iter().collect();
+    checker.sends(r(from), message, || OnDisk { records, states: &states });
+}
+
+fn prepare_record(message: &PeerMessage) -> Record {
+    match message {
+        PeerMessage::Prepare(vote) => Record::Prepare(vote.clone()),
+        other => panic!("{other:?} is no prepare"),
+    }
+}
+
+fn opening(wishes: Vec<Signed<ViewChange>>, proposed: Vec<Digest>) -> NewView {
+    let (view, by) = (View(1), voter(1));
+    let proposals = (1..).map(Seq).zip(proposed);
+    let pre_prepares =
+        proposals.map(|(seq, digest)| sign(PrePrepare { view, seq, digest, by })).collect();
+    NewView { view, by, view_changes: wishes.into(), pre_prepares }
+}
+
+fn wishes_of(checker: &mut Checker, who: &[u16]) -> Vec<Signed<ViewChange>> {
+    let wishes: Vec<_> = who.iter().map(|id| wish(*id, 1)).collect();
+    for one in &wishes {
+        speak(checker, &PeerMessage::ViewChange(one.clone()));
+    }
+    wishes
+}
+
+fn claim(members: &[u16]) -> Claim {
+    let members = members.iter().map(|id| voter(*id)).collect();
+    Claim { saying: (Kind::Commit, 0, 1, A), members }
+}
+
+fn reply(result: &str) -> ToClient {
+    ToClient::Reply(Reply {
+        client: ClientId(0),
+        number: RequestNumber(1),
+        view: View(0),
+        seq: Seq(1),
+        operation: Digest::of(&put(1).body.operations[0]),
+        outcome: ReplyOutcome::Executed(Blob::from(result)),
+    })
+}
+
+fn evidence(by: u16, other: Digest) -> Evidence {
+    let vote = |digest| sign(Prepare { view: View(0), seq: Seq(1), digest, by: voter(by) });
+    Evidence::Prepare(vote(A), vote(other))
+}
+
+type Break = fn(&mut Checker);
+
+/// Everything that must be seen, and as what.
+const BREAKS: &[(&str, Invariant, Break)] = &[
+    ("two decisions for one number", Invariant::Agreement, |checker| {
+        checker.decides(r(0), Seq(1), A);
+        checker.decides(r(1), Seq(1), B);
+    }),
+    ("two states at one number", Invariant::Agreement, |checker| {
+        checker.has_state(r(0), Seq(4), A);
+        checker.has_state(r(1), Seq(4), B);
+    }),
+    ("a replica that finds itself diverged", Invariant::Agreement, |checker| {
+        checker.notice(r(0), &Notice::Diverged { seq: Seq(4), certified: A, own: B });
+    }),
+    ("a request that no client signed", Invariant::Validity, |checker| {
+        let batch = batch(vec![Item::Request(put(1))]);
+        checker.learn(&propose(&batch));
+        checker.is_valid(r(0), batch.digest());
+    }),
+    ("a request under another's signature", Invariant::Validity, |checker| {
+        let mut request = put(1);
+        checker.client_asks(&request.body);
+        request.signature.0[0] ^= 1;
+        let batch = batch(vec![Item::Request(request)]);
+        checker.learn(&propose(&batch));
+        checker.is_valid(r(0), batch.digest());
+    }),
+    ("a batch whose body nobody sent", Invariant::Validity, |checker| {
+        checker.is_valid(r(0), A);
+    }),
+    ("a batch that holds a request twice", Invariant::Validity, |checker| {
+        let request = put(1);
+        checker.client_asks(&request.body);
+        let batch = batch(vec![Item::Request(request.clone()), Item::Request(request)]);
+        checker.learn(&propose(&batch));
+        checker.is_valid(r(0), batch.digest());
+    }),
+    ("a batch of more items than may be", Invariant::Validity, |checker| {
+        let requests: Vec<_> = (1..4).map(put).collect();
+        requests.iter().for_each(|request| checker.client_asks(&request.body));
+        let batch = batch(requests.into_iter().map(Item::Request).collect());
+        checker.learn(&propose(&batch));
+        checker.is_valid(r(0), batch.digest());
+    }),
+    ("a recovery that nobody asked for", Invariant::Validity, |checker| {
+        let body = RecoveryRequest { replica: r(0), nonce: Nonce(7) };
+        let batch = batch(vec![Item::Recovery(sign(body))]);
+        checker.learn(&propose(&batch));
+        checker.is_valid(r(1), batch.digest());
+    }),
+    ("a request executed twice", Invariant::Validity, |checker| {
+        execute_a_put(checker);
+        let mut account = checker.replay.account(1).cloned().expect("executed");
+        account.sessions[0].1 += 1;
+        checker.latest_clock = Timestamp(1_000);
+        checker.compare(r(0), 1, &account);
+    }),
+    ("another content than was written", Invariant::Validity, |checker| {
+        execute_a_put(checker);
+        let nothing = KvResult::Listed { items: List::default(), next: None };
+        checker.has_content(r(0), 1, &nothing.to_bytes());
+    }),
+    ("two votes for one place", Invariant::Honesty, |checker| {
+        checker.judged.extend([A, B]);
+        let (one, other) = (prepare(1, 0, 1, A), prepare(1, 0, 1, B));
+        let records = [prepare_record(&one), prepare_record(&other)];
+        send(checker, 1, &one, &records);
+        send(checker, 1, &other, &records);
+    }),
+    ("a new vote in a view that was left", Invariant::Honesty, |checker| {
+        checker.judged.insert(A);
+        let (left, vote) = (wish(1, 1), prepare(1, 0, 1, A));
+        let records = [Record::ViewChange(left.clone()), prepare_record(&vote)];
+        send(checker, 1, &PeerMessage::ViewChange(left), &records);
+        send(checker, 1, &vote, &records);
+    }),
+    ("a wish that hides what was committed", Invariant::Honesty, |checker| {
+        words_of(&commit(1, 0, 1, A)).iter().for_each(|word| {
+            checker.ledger.leaves(word).expect("the first word");
+        });
+        let left = wish(1, 1);
+        let records = [Record::ViewChange(left.clone())];
+        send(checker, 1, &PeerMessage::ViewChange(left), &records);
+    }),
+    ("an honest disk that went back", Invariant::Honesty, |checker| {
+        checker.notice(r(0), &Notice::RolledBack);
+    }),
+    ("an entry that too few committed to", Invariant::Certificates, |checker| {
+        speak(checker, &commit(0, 0, 1, A));
+        checker.is_decided_by_enough(r(0), 0, 1, A);
+    }),
+    ("a stable state that nobody signed", Invariant::Certificates, |checker| {
+        checker.is_stable_by_enough(r(0), 4, A);
+    }),
+    ("a view that too few asked for", Invariant::Certificates, |checker| {
+        wishes_of(checker, &[0]);
+        checker.is_wanted_by_enough(r(0), 1);
+    }),
+    ("a certificate with a member too few", Invariant::Certificates, |checker| {
+        (0..3).for_each(|id| speak(checker, &commit(id, 0, 1, A)));
+        checker.stands(r(0), &claim(&[0, 1]), 3);
+    }),
+    ("a certificate with a member twice", Invariant::Certificates, |checker| {
+        (0..3).for_each(|id| speak(checker, &commit(id, 0, 1, A)));
+        checker.stands(r(0), &claim(&[0, 1, 1]), 3);
+    }),
+    ("a certificate with a member that never signed", Invariant::Certificates, |checker| {
+        (0..2).for_each(|id| speak(checker, &commit(id, 0, 1, A)));
+        checker.stands(r(0), &claim(&[0, 1, 2]), 3);
+    }),
+    ("a certificate with a member that is nobody", Invariant::Certificates, |checker| {
+        (0..2).for_each(|id| speak(checker, &commit(id, 0, 1, A)));
+        checker.stands(r(0), &claim(&[0, 1, 9]), 3);
+    }),
+    ("an opening by too few wishes", Invariant::Certificates, |checker| {
+        let wishes = wishes_of(checker, &[0, 1]);
+        checker.is_opened(r(0), &opening(wishes, vec![]));
+    }),
+    ("an opening by a wish that was never made", Invariant::Certificates, |checker| {
+        let mut wishes = wishes_of(checker, &[0, 1]);
+        wishes.push(wish(2, 1));
+        checker.is_opened(r(0), &opening(wishes, vec![]));
+    }),
+    ("an opening with what does not follow", Invariant::Certificates, |checker| {
+        let wishes = wishes_of(checker, &[0, 1, 2]);
+        checker.is_opened(r(0), &opening(wishes, vec![A]));
+    }),
+    ("a vote that is not on the disk", Invariant::Durability, |checker| {
+        checker.judged.insert(A);
+        send(checker, 1, &prepare(1, 0, 1, A), &[]);
+    }),
+    ("a commit without its certificate on the disk", Invariant::Durability, |checker| {
+        send(checker, 1, &commit(1, 0, 1, A), &[prepare_record(&prepare(1, 0, 1, A))]);
+    }),
+    ("a vote in a view whose opening is not on the disk", Invariant::Durability, |checker| {
+        checker.judged.insert(A);
+        let vote = prepare(2, 1, 1, A);
+        send(checker, 2, &vote, &[prepare_record(&vote)]);
+    }),
+    ("a wish that is not on the disk", Invariant::Durability, |checker| {
+        send(checker, 1, &PeerMessage::ViewChange(wish(1, 1)), &[]);
+    }),
+    ("a checkpoint without its state", Invariant::Durability, |checker| {
+        let body = crate::message::Checkpoint { seq: Seq(4), digest: A, by: voter(1) };
+        let vote = sign(body);
+        let records = [Record::Checkpoint(vote.clone())];
+        send(checker, 1, &PeerMessage::Checkpoint(vote), &records);
+    }),
+    ("an execution that skips a number", Invariant::Monotony, |checker| {
+        checker.executes(r(0), Seq(2), NULL);
+    }),
+    ("a view that goes back", Invariant::Monotony, |checker| {
+        checker.glimpse(r(0), Glimpse { view: 2, ..Glimpse::default() });
+        checker.glimpse(r(0), Glimpse { view: 1, ..Glimpse::default() });
+    }),
+    ("a stable checkpoint that goes back", Invariant::Monotony, |checker| {
+        checker.glimpse(r(0), Glimpse { stable: 8, ..Glimpse::default() });
+        checker.glimpse(r(0), Glimpse { stable: 4, ..Glimpse::default() });
+    }),
+    ("another agreed time", Invariant::Time, |checker| {
+        execute_a_put(checker);
+        checker.latest_clock = Timestamp(1_000);
+        let mut account = checker.replay.account(1).cloned().expect("executed");
+        account.time.0 += 1;
+        checker.compare(r(0), 1, &account);
+    }),
+    ("a time ahead of every clock", Invariant::Time, |checker| {
+        checker.cluster.tolerance = 10;
+        checker.latest_clock = Timestamp(500);
+        execute_a_put(checker);
+        let account = checker.replay.account(1).cloned().expect("executed");
+        checker.compare(r(0), 1, &account);
+    }),
+    ("a reply that is not what happened", Invariant::Clients, |checker| {
+        execute_a_put(checker);
+        checker.answers(r(0), 1, ClientId(0), &reply("a lie"));
+    }),
+    ("a read that is not what is there", Invariant::Clients, |checker| {
+        execute_a_put(checker);
+        let get = Blob::from(KvOperation::Get { key: Blob::from("key") }.to_bytes());
+        let read = Ticket::Read(RequestNumber(1));
+        checker.client_wants(ClientId(0), read, vec![get.clone()]);
+        let result = Blob::from(KvResult::Got { found: None }.to_bytes());
+        let answer = ToClient::ReadAnswer {
+            number: RequestNumber(1),
+            operation: Digest::of(&get),
+            result,
+            changed: Seq(0),
+        };
+        checker.answers(r(0), 1, ClientId(0), &answer);
+    }),
+    ("a client that believes a lie", Invariant::Clients, |checker| {
+        execute_a_put(checker);
+        let ticket = Ticket::Submitted(RequestNumber(1), RequestNumber(1));
+        let operations = put(1).body.operations.to_vec();
+        checker.client_wants(ClientId(0), ticket, operations);
+        let done = Done { seq: Seq(1), result: Blob::from("a lie") };
+        checker.client_learns(ClientId(0), ticket, &Outcome::Done(vec![done]));
+    }),
+    ("a history that no order explains", Invariant::Clients, |checker| {
+        let seen = Action::Get(Some(Some(Blob::from("never written"))));
+        let event = Event { action: seen, asked: Instant(0), answered: Some(Instant(1)) };
+        checker.histories.insert(Blob::from("key"), vec![event]);
+        checker.judge_histories();
+    }),
+    ("more held than the bound", Invariant::Bounds, |checker| {
+        let held = crate::replica::Held { slots: 9, ..Default::default() };
+        checker.glimpse(r(0), Glimpse { held, ..Glimpse::default() });
+    }),
+    ("more promises than the bound", Invariant::Bounds, |checker| {
+        let held = crate::replica::Held { promises: 100, ..Default::default() };
+        checker.glimpse(r(0), Glimpse { held, votes: true, ..Glimpse::default() });
+    }),
+    ("a word beyond the window", Invariant::Bounds, |checker| {
+        words_of(&prepare(1, 0, 9, A)).iter().for_each(|word| checker.is_within_the_window(word));
+    }),
+    ("somebody who is never answered", Invariant::Progress, |checker| {
+        checker.no_progress("c0 waits".to_string());
+    }),
+    ("evidence against the honest", Invariant::FalseAccusation, |checker| {
+        checker.accuses(r(0), &evidence(1, B));
+    }),
+    ("evidence in which nothing conflicts", Invariant::FalseAccusation, |checker| {
+        checker.accuses(r(0), &evidence(3, A));
+    }),
+    ("evidence that nobody signed", Invariant::FalseAccusation, |checker| {
+        let Evidence::Prepare(one, mut other) = evidence(3, B) else { return };
+        other.signature.0[0] ^= 1;
+        checker.accuses(r(0), &Evidence::Prepare(one, other));
+    }),
+];
+
+#[test]
+fn every_invariant_is_seen_to_trip() {
+    let mut tripped = BTreeSet::new();
+    for (what, invariant, break_it) in BREAKS {
+        let mut checker = checker();
+        break_it(&mut checker);
+        let seen = checker.violation.unwrap_or_else(|| panic!("{what} is not seen"));
+        assert_eq!(seen.invariant, *invariant, "{what} is seen as {seen}");
+        tripped.insert(*invariant);
+    }
+    assert_eq!(tripped, BTreeSet::from(Invariant::ALL), "an invariant that nothing breaks");
+}
+
+#[test]
+fn what_is_right_trips_nothing() {
+    let mut checker = checker();
+    let batch = execute_a_put(&mut checker);
+    checker.latest_clock = Timestamp(1_000);
+    let account = checker.replay.account(1).cloned().expect("executed");
+    checker.compare(r(0), 1, &account);
+    let true_result = KvResult::Put { replaced: None }.to_bytes();
+    let ToClient::Reply(mut told) = reply("") else { unreachable!() };
+    told.outcome = ReplyOutcome::Executed(true_result.into());
+    checker.answers(r(0), 1, ClientId(0), &ToClient::Reply(told));
+    let vote = prepare(1, 0, 1, batch.digest());
+    send(&mut checker, 1, &vote, &[prepare_record(&vote)]);
+    send(&mut checker, 1, &vote, &[prepare_record(&vote)]);
+    (0..2).for_each(|id| speak(&mut checker, &commit(id, 0, 1, A)));
+    checker.is_decided_by_enough(r(0), 0, 1, A);
+    checker.stands(r(0), &claim(&[0, 1, 3]), 3);
+    let wishes = wishes_of(&mut checker, &[0, 1, 2]);
+    checker.is_opened(r(0), &opening(wishes, vec![]));
+    checker.is_wanted_by_enough(r(0), 1);
+    checker.accuses(r(0), &evidence(3, B));
+    assert_eq!(checker.violation, None);
+}
+
+#[test]
+fn a_checkpoint_with_its_state_on_the_disk_may_leave() {
+    let mut checker = checker();
+    let tree = Tree::new();
+    let body = crate::message::Checkpoint { seq: Seq(4), digest: tree.digest(), by: voter(1) };
+    let vote = sign(body);
+    let record = Record::Checkpoint(vote.clone());
+    let states = BTreeMap::from([(Seq(4), tree)]);
+    let on_disk = || OnDisk { records: vec![&record], states: &states };
+    checker.sends(r(1), &PeerMessage::Checkpoint(vote), on_disk);
+    assert_eq!(checker.violation, None);
+}
+
+#[test]
+fn who_lost_its_disk_is_bound_again_once_it_has_recovered() {
+    let mut checker = checker();
+    checker.excuse(r(1));
+    checker.judged.insert(A);
+    send(&mut checker, 1, &prepare(1, 0, 1, A), &[]);
+    assert_eq!(checker.violation, None);
+    checker.absolve(r(1), Incarnation(0));
+    send(&mut checker, 1, &prepare(1, 0, 2, A), &[]);
+    let seen = checker.violation.map(|violation| violation.invariant);
+    assert_eq!(seen, Some(Invariant::Durability));
+}
+
+#[test]
+fn two_wishes_are_told_apart_by_their_content() {
+    assert_ne!(digest_of(&wish(1, 1).body), digest_of(&wish(1, 2).body));
+    assert_eq!(digest_of(&wish(1, 1).body), digest_of(&wish(1, 1).body));
+}

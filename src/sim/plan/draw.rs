@@ -1,0 +1,273 @@
+//! How a seed draws its plan.
+
+use super::{CALM, Calamity, Control, HOSTILITIES, Hostility, MOMENTS, Plan, Weather};
+use crate::byzantine::cast;
+use crate::message::Parameters;
+use crate::replica::Settings;
+use crate::sim::Options;
+use crate::sim::model::Signatures;
+use crate::sim::random::Random;
+use crate::types::{ClientId, Instant, ReplicaId, Span};
+
+/// One seed in so many uses the node's own signatures.
+const REAL_SIGNATURES_EVERY: u64 = 100;
+
+pub(super) fn plan(random: &mut Random, options: &Options) -> Plan {
+    let drawn = [4, 4, 4, 4, 4, 4, 4, 5, 6, 7, 7, 10];
+    let replicas = options.replicas.unwrap_or(one_of(random, &drawn));
+    let faults = (u64::from(replicas) - 1) / 3;
+    let mut plan = Plan {
+        replicas,
+        parameters: parameters(random),
+        settings: settings(random),
+        clients: u32::try_from(random.between(1, 4)).unwrap_or(1),
+        operations: 0,
+        keys: random.between(1, 6),
+        hostile: hostile(random),
+        liars: Vec::new(),
+        twins: None,
+        calamities: Vec::new(),
+        weather: weather(random),
+        healed: Instant(random.between(2, 8) * 1_000_000),
+        signatures: match options.seed % REAL_SIGNATURES_EVERY {
+            0 => Signatures::Real,
+            _ => Signatures::Modelled,
+        },
+        control: options.control,
+    };
+    plan.operations = random.between(16, 48) / u64::from(plan.clients) + 6;
+    match options.control {
+        None => {
+            let lying =
+                if options.behaviour.is_some() { faults } else { random.between(0, faults) };
+            let honest = liars(random, &mut plan, lying, options.behaviour.as_deref());
+            let has_room = lying < faults && !honest.is_empty();
+            if has_room && options.behaviour.is_none() && random.in_thousand(150) {
+                plan.twins = random.pick(&honest).copied();
+            }
+            let others =
+                honest.into_iter().filter(|id| plan.twins != Some(*id)).collect::<Vec<_>>();
+            calamities(random, &mut plan, &others);
+        }
+        Some(Control::Equivocators) => {
+            liars(random, &mut plan, faults + 1, Some("equivocating"));
+        }
+        Some(Control::LyingDisks) => lying_disks(random, &mut plan),
+    }
+    plan.calamities.sort();
+    plan
+}
+
+fn one_of<T: Copy + Default>(random: &mut Random, from: &[T]) -> T {
+    random.pick(from).copied().unwrap_or_default()
+}
+
+fn parameters(random: &mut Random) -> Parameters {
+    let checkpoint_interval = one_of(random, &[2, 4, 4, 8, 16]).max(1);
+    let window = checkpoint_interval * random.between(2, 4);
+    let rotation = if random.in_thousand(100) { random.between(1, 3) } else { 0 };
+    Parameters {
+        checkpoint_interval,
+        window,
+        batch_items: random.between(1, 8),
+        client_window: 64,
+        bundle_operations: 8,
+        recovery_spacing: random.between(1, 4),
+        rotation,
+        ..Parameters::default()
+    }
+}
+
+fn settings(random: &mut Random) -> Settings {
+    Settings {
+        patience: Span::milliseconds(random.between(150, 1_000)),
+        most_patience: Span::seconds(8),
+        status_interval: Span::milliseconds(random.between(50, 200)),
+        fetch_timeout: Span::milliseconds(random.between(50, 300)),
+        pipeline: random.between(1, 8),
+        fill_up_interval: Span::milliseconds(random.between(5, 20)),
+        ..Settings::default()
+    }
+}
+
+fn weather(random: &mut Random) -> Weather {
+    match random.below(4) {
+        0 => Weather { most_delay: Span::milliseconds(10), ..CALM },
+        1 => Weather {
+            lost: random.below(100),
+            doubled: 50,
+            replayed: 10,
+            most_delay: Span::milliseconds(30),
+        },
+        2 => Weather {
+            lost: random.below(300),
+            doubled: 100,
+            replayed: 20,
+            most_delay: Span::milliseconds(100),
+        },
+        _ => Weather {
+            lost: random.below(50),
+            doubled: 20,
+            replayed: 50,
+            most_delay: Span::milliseconds(500),
+        },
+    }
+}
+
+fn hostile(random: &mut Random) -> Vec<Hostility> {
+    let count = random.below(4).saturating_sub(1);
+    (0..count).filter_map(|_| random.pick(&HOSTILITIES).copied()).collect()
+}
+
+/// Draws the liars, and returns who is left.
+fn liars(
+    random: &mut Random,
+    plan: &mut Plan,
+    count: u64,
+    behaviour: Option<&str>,
+) -> Vec<ReplicaId> {
+    let roles = cast();
+    let chosen = roles.iter().find(|role| Some(role.name) == behaviour).map(|role| role.name);
+    let mut candidates: Vec<ReplicaId> = (0..plan.replicas).map(ReplicaId).collect();
+    for _ in 0..count {
+        // Early primaries lie more often: that is where it hurts.
+        let many = candidates.len() as u64;
+        let index = random.below(many).min(random.below(many));
+        let liar = candidates.remove(usize::try_from(index).unwrap_or(0));
+        let drawn = random.pick(&roles).map_or("silent", |role| role.name);
+        plan.liars.push((liar, chosen.unwrap_or(drawn)));
+    }
+    candidates
+}
+
+fn lying_disks(random: &mut Random, plan: &mut Plan) {
+    for id in (0..plan.replicas).map(ReplicaId) {
+        plan.calamities.push((Instant(0), Calamity::Lie(id)));
+    }
+    for _ in 0..3 {
+        let at = Instant(random.between(500_000, plan.healed.0 - 1));
+        plan.calamities.push((at, Calamity::Blackout));
+        for id in (0..plan.replicas).map(ReplicaId) {
+            plan.calamities.push((at.plus(Span(1)), Calamity::Lie(id)));
+        }
+    }
+}
+
+/// What befalls, most of it those who don't lie anyway.
+fn calamities(random: &mut Random, plan: &mut Plan, honest: &[ReplicaId]) {
+    for _ in 0..random.between(0, 9) {
+        let at = Instant(random.below(plan.healed.0));
+        let one = one_of(random, honest);
+        let span = Span::milliseconds(random.between(10, 3_000));
+        let befall = match random.below(20) {
+            0..=5 => process,
+            6..=10 => disk,
+            11..=15 => network,
+            16..=17 => clock,
+            _ => client,
+        };
+        let befalling = befall(random, plan, one, span);
+        plan.calamities.extend(befalling.into_iter().map(|(after, what)| (at.plus(after), what)));
+    }
+}
+
+/// Something with, perhaps, its end.
+type Befalling = Vec<(Span, Calamity)>;
+
+/// At once.
+const NOW: Span = Span(0);
+
+fn process(random: &mut Random, _: &Plan, one: ReplicaId, span: Span) -> Befalling {
+    let moment = random.pick(&MOMENTS).copied().unwrap_or(MOMENTS[0]);
+    match random.below(10) {
+        0 | 1 => vec![(NOW, Calamity::Crash(one)), (span, Calamity::Restart(one))],
+        2..=4 => vec![(NOW, Calamity::CrashAt(one, moment, span))],
+        5 => vec![(NOW, Calamity::CrashPrimary(span))],
+        6 => vec![(NOW, Calamity::PausePrimary(span))],
+        7 => vec![(NOW, Calamity::Pause(one, span))],
+        8 => {
+            let many = random.between(2, 6);
+            let each = Span(span.0 / many / 2 + 1);
+            let crash = |turn: u64| (each.times(2 * turn), Calamity::Crash(one));
+            let restart = |turn: u64| (each.times(2 * turn + 1), Calamity::Restart(one));
+            (0..many).flat_map(|turn| [crash(turn), restart(turn)]).collect()
+        }
+        _ => {
+            let many = random.between(1, 3);
+            (0..many).map(|turn| (Span(span.0 / 4 * turn), Calamity::Blackout)).collect()
+        }
+    }
+}
+
+fn disk(random: &mut Random, _: &Plan, one: ReplicaId, span: Span) -> Befalling {
+    let restart = (span, Calamity::Restart(one));
+    match random.below(12) {
+        0 | 1 => vec![(NOW, Calamity::Wipe(one))],
+        2 => vec![(NOW, Calamity::WipeUnnoticed(one))],
+        3 | 4 => vec![(NOW, Calamity::Backup(one)), (span, Calamity::PutBack(one))],
+        5 => vec![(NOW, Calamity::RotLog(one)), restart],
+        6 => vec![(NOW, Calamity::RotState(one))],
+        7 | 8 => {
+            let again = (span.times(2), Calamity::Restart(one));
+            vec![(NOW, Calamity::Lie(one)), (span, Calamity::Crash(one)), again]
+        }
+        9 => vec![(NOW, Calamity::FailSync(one))],
+        10 => vec![(NOW, Calamity::Fill(one, span))],
+        _ => vec![(NOW, Calamity::SlowDisk(one))],
+    }
+}
+
+fn some_replicas(random: &mut Random, replicas: u16) -> Vec<ReplicaId> {
+    let many = random.between(1, u64::from(replicas) - 1);
+    let all = (0..replicas).map(ReplicaId);
+    all.filter(|_| random.below(u64::from(replicas)) < many).collect()
+}
+
+fn network(random: &mut Random, plan: &Plan, one: ReplicaId, span: Span) -> Befalling {
+    let other = ReplicaId(u16::try_from(random.below(u64::from(plan.replicas))).unwrap_or(0));
+    let island = some_replicas(random, plan.replicas);
+    let until = |what: Calamity| vec![(NOW, what), (span, Calamity::Mend)];
+    match random.below(9) {
+        0 | 1 => until(Calamity::Partition(island)),
+        2 => until(Calamity::Bridge(other, island)),
+        3 => until(Calamity::Rotate(Span(span.0 / random.between(2, 8) + 1))),
+        4 => until(Calamity::OneWay(one, other)),
+        5 => {
+            let client =
+                ClientId(u32::try_from(random.below(u64::from(plan.clients))).unwrap_or(0));
+            match random.in_thousand(500) {
+                true => until(Calamity::CutClient(client, island)),
+                false => {
+                    let all_but_one = (0..plan.replicas).map(ReplicaId).filter(|id| *id != other);
+                    until(Calamity::CutClient(client, all_but_one.collect()))
+                }
+            }
+        }
+        6 => vec![(NOW, Calamity::Dam(span))],
+        _ => vec![(NOW, Calamity::Replay(random.between(10, 200)))],
+    }
+}
+
+fn clock(random: &mut Random, _: &Plan, one: ReplicaId, span: Span) -> Befalling {
+    match random.below(4) {
+        0 => {
+            let jump = i64::try_from(random.below(7_200_000_000)).unwrap_or(0) - 3_600_000_000;
+            vec![(NOW, Calamity::ClockJump(one, jump)), (span, Calamity::ClockJump(one, -jump))]
+        }
+        1 => vec![(NOW, Calamity::WallRate(one, 0))],
+        2 => {
+            let rate = one_of(random, &[500, 900, 1_100, 2_000, 10_000]);
+            vec![(NOW, Calamity::WallRate(one, rate))]
+        }
+        _ => vec![(NOW, Calamity::Rate(one, random.between(500, 2_000)))],
+    }
+}
+
+fn client(random: &mut Random, plan: &Plan, _: ReplicaId, _: Span) -> Befalling {
+    let one = ClientId(u32::try_from(random.below(u64::from(plan.clients))).unwrap_or(0));
+    match random.below(3) {
+        0 => vec![(NOW, Calamity::ClientContinues(one))],
+        1 => vec![(NOW, Calamity::ClientLosesCount(one))],
+        _ => vec![(NOW, Calamity::ClientAbandons(one))],
+    }
+}

@@ -1,0 +1,314 @@
+//! The honest clients: what they ask for, what they learn, and what they forget.
+
+use super::{Happening, World};
+use crate::client::{self, Freshness, HowRead, Outcome, Session, Start, Ticket, ToReplica, Unread};
+use crate::message::{ClientMessage, ToClient};
+use crate::service::kv::{KeyValue, KvOperation, KvResult};
+use crate::sim::history::{Action, Event};
+use crate::sim::model::Signatures;
+use crate::sim::random::Random;
+use crate::types::{ClientId, Instant, Nonce, ReplicaId, Span};
+use crate::wire::Blob;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// So many things a client waits for at a time.
+const MOST_PENDING: usize = 3;
+
+/// What a client waits for.
+struct Pending {
+    /// The keys, and what is done to each.
+    steps: Vec<(Blob, Action)>,
+    asked: Instant,
+}
+
+/// An honest client.
+pub(super) struct Client {
+    session: Session<Signatures>,
+    random: Random,
+    /// What it still wants done.
+    pub(super) left: u64,
+    pending: BTreeMap<Ticket, Pending>,
+    pub(super) answered: u64,
+    wakes_at: Instant,
+    /// Values that it ever wrote, by key: a proved read is old, and no older than that.
+    wrote: BTreeSet<(Blob, Blob)>,
+    /// Something of its present life was executed, or this life is its first. Whoever
+    /// loses count twice without that may sign numbers again that are under way.
+    is_known: bool,
+}
+
+impl Client {
+    pub(super) fn is_served(&self) -> bool {
+        self.left == 0 && self.pending.is_empty()
+    }
+
+    pub(super) fn describe(&self) -> String {
+        let ready = self.session.is_ready();
+        format!("{} left, {:?} pending, ready={ready}", self.left, self.pending.keys())
+    }
+
+    /// One operation, with what it is in a history.
+    fn draw(&mut self, index: usize, keys: u64) -> (KvOperation, Blob, Action) {
+        let key = Blob::from(format!("key{}", self.random.below(keys)).as_str());
+        let unique = self.random.below(1 << 24);
+        let value = Blob::from(format!("c{index} {} {unique}", self.left).as_str());
+        match self.random.below(6) {
+            0 | 1 => {
+                let put = KvOperation::Put { key: key.clone(), value: value.clone() };
+                (put, key, Action::Put(value))
+            }
+            2 => (KvOperation::Delete { key: key.clone() }, key, Action::Delete),
+            3 => {
+                let known = self.wrote.iter().filter(|(at, _)| *at == key).map(|(_, value)| value);
+                let expected = known.last().cloned().filter(|_| self.random.in_thousand(500));
+                let action = Action::CompareAndSet(expected.clone(), value.clone(), None);
+                (KvOperation::CompareAndSet { key: key.clone(), expected, value }, key, action)
+            }
+            _ => (KvOperation::Get { key: key.clone() }, key, Action::Get(None)),
+        }
+    }
+}
+
+impl World {
+    pub(super) fn add_client(&mut self, id: ClientId, mut random: Random) {
+        let index = self.clients.len();
+        let session = self.session(id, Start::New, &mut random);
+        let at = Instant(random.below(500_000));
+        self.clients.push(Client {
+            session,
+            random,
+            left: self.plan.operations,
+            pending: BTreeMap::new(),
+            answered: 0,
+            wakes_at: Instant(u64::MAX),
+            wrote: BTreeSet::new(),
+            is_known: true,
+        });
+        self.plan_at(at, Happening::ClientAsks { client: index });
+    }
+
+    fn session(&self, id: ClientId, start: Start, random: &mut Random) -> Session<Signatures> {
+        let key = usize::from(self.plan.replicas) + usize::try_from(id.0).unwrap_or(0);
+        let setup = client::Setup {
+            client: id,
+            signer: self.plan.signatures.signer(key),
+            genesis: Arc::clone(&self.genesis),
+            service: Arc::new(KeyValue),
+            scheme: self.plan.signatures,
+        };
+        let settings = client::Settings {
+            retry: Span::milliseconds(random.between(50, 500)),
+            most_retry: Span::seconds(2),
+            timeout: Span::seconds(100_000),
+            ..client::Settings::default()
+        };
+        Session::new(self.now, setup, settings, start, Nonce(random.any()))
+    }
+
+    pub(super) fn client_wakes(&mut self, index: usize) {
+        let now = self.now;
+        self.clients[index].session.on_tick(now);
+        self.after_client(index);
+    }
+
+    pub(super) fn answers(&mut self, from: ReplicaId, index: usize, message: ToClient) {
+        let now = self.now;
+        // What a session doesn't take has no effect.
+        let _ = self.clients[index].session.on_message(now, from, message);
+        self.after_client(index);
+    }
+
+    /// A client that doesn't wait for too much asks for something more.
+    pub(super) fn client_asks(&mut self, index: usize) {
+        if self.clients[index].left == 0 {
+            return;
+        }
+        if self.clients[index].pending.len() < MOST_PENDING {
+            self.ask_something(index);
+        }
+        let pause = Span::milliseconds(self.clients[index].random.between(1, 300));
+        self.plan_after(pause, Happening::ClientAsks { client: index });
+        self.after_client(index);
+    }
+
+    fn ask_something(&mut self, index: usize) {
+        let (keys, now) = (self.plan.keys, self.now);
+        let most = self.plan.parameters.bundle_operations.min(3);
+        let client = &mut self.clients[index];
+        let (operation, key, action) = client.draw(index, keys);
+        let bytes = Blob::from(operation.to_bytes());
+        let mut operations = vec![bytes.clone()];
+        let mut steps = vec![(key, action)];
+        let reads = matches!(operation, KvOperation::Get { .. });
+        let asked = match client.random.below(10) {
+            0 if reads => {
+                steps.clear();
+                client.session.prove(now, bytes, Freshness::default())
+            }
+            1..=7 if reads => client.session.read(now, bytes),
+            8.. => {
+                let mut bundle = vec![bytes];
+                for _ in 1..client.random.between(1, most) {
+                    let (operation, key, action) = client.draw(index, keys);
+                    bundle.push(Blob::from(operation.to_bytes()));
+                    steps.push((key, action));
+                }
+                operations.clone_from(&bundle);
+                client.session.submit(now, bundle)
+            }
+            _ => client.session.submit(now, vec![bytes]),
+        };
+        // It may be too early to ask: a session that lost its numbers learns them first.
+        let Ok(ticket) = asked else { return };
+        client.left -= 1;
+        let values = steps.iter().filter_map(|(key, action)| match action {
+            Action::Put(value) | Action::CompareAndSet(_, value, _) => {
+                Some((key.clone(), value.clone()))
+            }
+            Action::Delete | Action::Get(_) => None,
+        });
+        client.wrote.extend(values);
+        client.pending.insert(ticket, Pending { steps, asked: now });
+        let id = ClientId(u32::try_from(index).unwrap_or(0));
+        self.checker.client_wants(id, ticket, operations);
+    }
+
+    fn after_client(&mut self, index: usize) {
+        for (ticket, outcome) in self.clients[index].session.take_outcomes() {
+            self.learn_outcome(index, ticket, outcome);
+        }
+        let id = ClientId(u32::try_from(index).unwrap_or(0));
+        for (to, message) in self.clients[index].session.take_outgoing() {
+            if let ClientMessage::Request(request) = &message {
+                self.checker.client_asks(&request.body);
+            }
+            let message = Rc::new(message);
+            match to {
+                ToReplica::One(one) => self.ask(id, one, &message),
+                ToReplica::All => self.replicas().for_each(|to| self.ask(id, to, &message)),
+            }
+        }
+        let now = self.now;
+        let client = &mut self.clients[index];
+        if let Some(due) = client.session.next_deadline() {
+            let due = due.max(Instant(now.0 + 1));
+            if due < client.wakes_at || client.wakes_at <= now {
+                client.wakes_at = due;
+                self.plan_at(due, Happening::ClientWakes { client: index });
+            }
+        }
+    }
+
+    fn learn_outcome(&mut self, index: usize, ticket: Ticket, outcome: Outcome) {
+        let Some(pending) = self.clients[index].pending.remove(&ticket) else { return };
+        self.clients[index].answered += 1;
+        self.clients[index].is_known |= matches!(outcome, Outcome::Done(_));
+        let id = ClientId(u32::try_from(index).unwrap_or(0));
+        self.checker.client_learns(id, ticket, &outcome);
+        let results: Vec<Blob> = match outcome {
+            Outcome::Done(done) => done.into_iter().map(|done| done.result).collect(),
+            Outcome::Read(answer) => {
+                let how = match &answer.how {
+                    HowRead::Quorum { .. } => "read by quorum",
+                    HowRead::Ordered { .. } => "read ordered",
+                    HowRead::Proved(_) => return self.coverage.count("read proved"),
+                };
+                self.coverage.count(how);
+                vec![answer.result]
+            }
+            Outcome::Unread(Unread::NoProof | Unread::TimedOut) if pending.steps.is_empty() => {
+                return self.coverage.count("read not proved");
+            }
+            other => {
+                let what = format!("c{index} {ticket:?} got {other:?}");
+                return self.checker.client_fooled(what);
+            }
+        };
+        if results.len() != pending.steps.len() {
+            let what = format!("c{index} {ticket:?} got {} results", results.len());
+            return self.checker.client_fooled(what);
+        }
+        if results.len() > 1 {
+            self.coverage.count("bundle of several operations");
+        }
+        for ((key, action), result) in pending.steps.into_iter().zip(results) {
+            let action = match seen(action, KvResult::from_bytes(&result).ok()) {
+                Ok(action) => action,
+                Err(what) => return self.checker.client_fooled(format!("c{index} {what}")),
+            };
+            self.tell(|| format!("c{index} learns {action:?} of {key:?}"));
+            let event = Event { action, asked: pending.asked, answered: Some(self.now) };
+            self.checker.histories.entry(key).or_default().push(event);
+        }
+    }
+
+    /// What a client no longer waits for may have happened at any time, or never.
+    fn forget_pending(&mut self, index: usize, ticket: Ticket) {
+        let Some(pending) = self.clients[index].pending.remove(&ticket) else { return };
+        for (key, action) in pending.steps {
+            if action != Action::Get(None) {
+                let event = Event { action, asked: pending.asked, answered: None };
+                self.checker.histories.entry(key).or_default().push(event);
+            }
+        }
+    }
+
+    pub(super) fn forget_all_pending(&mut self, index: usize) {
+        let tickets: Vec<Ticket> = self.clients[index].pending.keys().copied().collect();
+        tickets.into_iter().for_each(|ticket| self.forget_pending(index, ticket));
+    }
+
+    /// A client's process ends, and is started again.
+    pub(super) fn client_restarts(&mut self, id: ClientId, keeps_count: bool) {
+        let index = usize::try_from(id.0).unwrap_or(usize::MAX);
+        if index >= self.clients.len() {
+            return;
+        }
+        self.forget_all_pending(index);
+        let client = &mut self.clients[index];
+        let mut random = client.random.fork();
+        let may_lose_count = client.is_known || !client.session.is_ready();
+        let start = match keeps_count || !may_lose_count {
+            true => client.session.to_continue(),
+            false => Start::Lost,
+        };
+        client.is_known &= start != Start::Lost;
+        self.clients[index].session = self.session(id, start, &mut random);
+        self.after_client(index);
+    }
+
+    /// A client gives up on everything it has submitted.
+    pub(super) fn client_abandons(&mut self, id: ClientId) {
+        let index = usize::try_from(id.0).unwrap_or(usize::MAX);
+        let now = self.now;
+        let Some(client) = self.clients.get_mut(index) else { return };
+        let tickets: Vec<Ticket> = client.pending.keys().copied().collect();
+        for ticket in tickets {
+            if self.clients[index].session.abandon(now, ticket) {
+                self.coverage.count("ticket abandoned");
+                self.forget_pending(index, ticket);
+            }
+        }
+        self.after_client(index);
+    }
+}
+
+/// What was done, now that it is known what came of it.
+fn seen(action: Action, result: Option<KvResult>) -> Result<Action, String> {
+    match (action, result) {
+        (Action::Get(_), Some(KvResult::Got { found })) => {
+            Ok(Action::Get(Some(found.map(|found| found.value))))
+        }
+        (Action::CompareAndSet(expected, value, _), Some(KvResult::Set { .. })) => {
+            Ok(Action::CompareAndSet(expected, value, Some(true)))
+        }
+        (Action::CompareAndSet(expected, value, _), Some(KvResult::Mismatch { .. })) => {
+            Ok(Action::CompareAndSet(expected, value, Some(false)))
+        }
+        (put @ Action::Put(_), Some(KvResult::Put { .. })) => Ok(put),
+        (Action::Delete, Some(KvResult::Deleted { .. })) => Ok(Action::Delete),
+        (action, result) => Err(format!("asked {action:?} and was told {result:?}")),
+    }
+}

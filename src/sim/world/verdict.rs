@@ -1,0 +1,116 @@
+//! Whether a world came to rest as it should.
+
+use super::replicas::{Memory, Node};
+use super::{GRACE, World};
+use crate::replica::Standing;
+use crate::sim::Options;
+use crate::sim::Report;
+use crate::sim::checker::{Invariant, Violation};
+use crate::types::{Digest, Span};
+use std::collections::BTreeMap;
+
+impl World {
+    /// Healed, everybody served, and everybody reliable at one place.
+    pub(super) fn is_over(&self) -> bool {
+        self.healed && self.clients.iter().all(super::Client::is_served) && self.is_settled()
+    }
+
+    /// Those of whom something can be asked at the end.
+    fn reliable(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| {
+            let is_known = node.memory != Memory::Doubtful || is_known_to_forget(node);
+            node.lying.is_none() && self.plan.twins != Some(node.id) && is_known
+        })
+    }
+
+    /// All reliable replicas stand at the same place and may vote. One that suspected the
+    /// primary alone may wait in its view change until others join it: it has promised
+    /// not to vote in the old view, and an idle cluster gives nobody a reason to.
+    fn is_settled(&self) -> bool {
+        let mut reliable = self.reliable();
+        let place = |node: &Node| {
+            let replica = node.replica.as_ref()?;
+            (*replica.standing() == Standing::Voting).then(|| replica.executed())
+        };
+        let Some(first) = reliable.next().and_then(place) else { return false };
+        reliable.all(|node| place(node) == Some(first))
+    }
+
+    pub(super) fn describe_missing(&self) -> String {
+        let replicas: Vec<String> = self.nodes.iter().map(describe).collect();
+        let clients: Vec<String> = self.clients.iter().map(super::Client::describe).collect();
+        format!(
+            "not settled {GRACE:?} after healing\n  {}\n  clients: {clients:?}",
+            replicas.join("\n  ")
+        )
+    }
+
+    pub(super) fn finish(mut self, options: &Options) -> Report {
+        for node in &self.nodes {
+            if let Some(replica) = &node.replica {
+                self.checker.look_last(node.id, replica);
+            }
+        }
+        if self.checker.violation.is_none() {
+            self.compare_states();
+        }
+        (0..self.clients.len()).for_each(|index| self.forget_all_pending(index));
+        self.checker.judge_histories();
+        for (reject, count) in &self.rejects {
+            self.coverage.add(&format!("reject {reject:?}"), *count);
+        }
+        Report {
+            seed: options.seed,
+            steps: self.steps,
+            messages: self.messages,
+            requests: self.clients.iter().map(|client| client.answered).sum(),
+            simulated: Span(self.now.0),
+            coverage: self.coverage,
+            digest: self.digest,
+            violation: self.checker.violation,
+            story: self.story.into_iter().collect(),
+            trace: self.trace.unwrap_or_default(),
+            plan: self.plan,
+        }
+    }
+
+    fn compare_states(&mut self) {
+        let mut same: BTreeMap<u64, Digest> = BTreeMap::new();
+        let mut other = None;
+        for node in self.reliable() {
+            let Some(replica) = &node.replica else { continue };
+            let (seq, digest) = (replica.executed(), replica.state().digest());
+            if *same.entry(seq.0).or_insert(digest) != digest {
+                other = Some(format!("{:?} ends with another state at {seq:?}", node.id));
+            }
+        }
+        if let Some(what) = other {
+            self.checker.violation = Some(Violation { invariant: Invariant::Agreement, what });
+        }
+    }
+}
+
+/// It found out itself, or it cannot start: the operator is on the way.
+fn is_known_to_forget(node: &Node) -> bool {
+    node.replica.as_ref().is_none_or(|replica| *replica.standing() == Standing::Halted)
+}
+
+fn describe(node: &Node) -> String {
+    let id = node.id;
+    let (memory, is_liar) = (node.memory, node.lying.is_some());
+    match &node.replica {
+        None => format!("{id:?}: down, memory {memory:?}"),
+        Some(replica) => format!(
+            "{id:?}{}: {:?} active={} executed {:?} stable {:?} {:?}{} memory {memory:?} {:?} waits {:?}",
+            if is_liar { " (liar)" } else { "" },
+            replica.view(),
+            replica.is_active(),
+            replica.executed(),
+            replica.stable(),
+            replica.standing(),
+            if replica.is_in_transfer() { " in transfer" } else { "" },
+            replica.held(),
+            replica.patience(),
+        ),
+    }
+}

@@ -1,0 +1,600 @@
+//! The states on disk: one whole, as entries, and for each later checkpoint what differs
+//! from the one before.
+//!
+//! | table | holds |
+//! | --- | --- |
+//! | `about` | whose states these are, and which one is the whole |
+//! | `states` | for each state its digest |
+//! | `entries`, `stamps` | the whole one: its entries, and the branches with stamps of their own |
+//! | `changes` | by number: what that state puts, removes and stamps |
+//! | `parts` | what was fetched of a state that is not whole yet, in its order |
+//!
+//! Each change of these is one transaction, so there is one whole state at every moment.
+//! What is read back counts only if its digest is the one that was written with it.
+
+use super::Identity;
+use super::error::{self, StorageError};
+use crate::crypto::ClusterId;
+use crate::replica::Save;
+use crate::service::Tree;
+use crate::service::tree::{Difference, Entry, Part, Path, Stamps};
+use crate::types::{Digest, ReplicaId, Seq};
+use crate::wire;
+use redb::{
+    Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition,
+    WriteTransaction,
+};
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path as FilePath, PathBuf};
+
+const ABOUT: TableDefinition<&str, &[u8]> = TableDefinition::new("about");
+const STATES: TableDefinition<u64, [u8; 32]> = TableDefinition::new("states");
+const ENTRIES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("entries");
+const STAMPS: TableDefinition<&[u8], u64> = TableDefinition::new("stamps");
+const CHANGES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("changes");
+const PARTS: TableDefinition<u64, &[u8]> = TableDefinition::new("parts");
+
+/// The version of this format.
+const VERSION: u32 = 1;
+
+/// What a change is, in the tables' `changes`: after the number, before the key.
+const ENTRY: u8 = 0;
+const STAMP: u8 = 1;
+
+/// The bytes of parts that may be lost in a crash; they are fetched again then.
+const PARTS_AT_RISK_BYTES: usize = 4 << 20;
+
+/// What can be done to the states.
+pub(super) enum Job {
+    /// A state is to be there. Those of higher numbers were wrong, if there are any.
+    Save(Save),
+    /// Parts of a state are to be kept.
+    Parts(Vec<(Seq, Path, Part)>),
+    /// States below this number are needed no more, nor are parts.
+    Forget(Seq),
+}
+
+/// The store of the states.
+pub(super) struct States {
+    path: PathBuf,
+    identity: Identity,
+    cache_bytes: usize,
+    /// None only while it is opened again.
+    database: Option<Database>,
+    kept: Kept,
+}
+
+/// What is in the store.
+#[derive(Clone, Default)]
+struct Kept {
+    /// Share their structure with the replica's own.
+    trees: BTreeMap<Seq, Tree>,
+    /// The number of the state that is there as a whole.
+    whole: Option<Seq>,
+    /// The state that the parts are of.
+    parts_of: Option<Seq>,
+    next_part: u64,
+    parts_at_risk: usize,
+}
+
+/// What was found in the store.
+pub(super) struct Loaded {
+    /// The states that are what they were.
+    pub(super) states: BTreeMap<Seq, Tree>,
+    /// Those that are not.
+    pub(super) rotten: Vec<Seq>,
+    pub(super) parts: Vec<(Path, Part)>,
+}
+
+/// Why something in the store did not work out.
+enum Trouble {
+    Store(redb::Error),
+    /// What was read is not what is written there.
+    Nonsense(&'static str),
+    Foreign(Identity),
+    OtherVersion(u32),
+}
+
+impl<E: Into<redb::Error>> From<E> for Trouble {
+    fn from(error: E) -> Trouble {
+        Trouble::Store(error.into())
+    }
+}
+
+impl States {
+    /// Opens the store, or makes one, and reads all states that are needed: those from
+    /// `stable` on.
+    pub(super) fn open(
+        path: &FilePath,
+        identity: Identity,
+        cache_bytes: usize,
+        stable: Seq,
+    ) -> Result<(States, Loaded), StorageError> {
+        let (path, database, kept) = (path.to_owned(), None, Kept::default());
+        let mut states = States { path, identity, cache_bytes, database, kept };
+        let loaded = states.guarded(|states| states.load())?;
+        let latest = loaded.states.keys().next_back().copied();
+        if stable > latest.unwrap_or_default() {
+            let why = match loaded.rotten.as_slice() {
+                [] => "none was ever written, or the file was removed".to_owned(),
+                rotten => format!("those of {rotten:?} are not as they were written"),
+            };
+            return Err(StorageError::StateLost { path: states.path.clone(), stable, why });
+        }
+        if !loaded.rotten.is_empty() {
+            states.guarded(|states| states.keep_only(latest))?;
+        }
+        let Loaded { states: all, rotten, parts } = loaded;
+        let all = match rotten.is_empty() {
+            true => all.into_iter().filter(|(seq, _)| *seq >= stable).collect(),
+            false => all.into_iter().next_back().into_iter().collect(),
+        };
+        Ok((states, Loaded { states: all, rotten, parts }))
+    }
+
+    /// Carries out what is to be done, all or nothing, durably.
+    pub(super) fn carry_out(&mut self, jobs: &[Job]) -> Result<(), StorageError> {
+        self.guarded(|states| {
+            let mut kept = states.kept.clone();
+            let only_parts = jobs.iter().all(|job| matches!(job, Job::Parts(_)));
+            let transaction = states.begin()?;
+            for job in jobs {
+                match job {
+                    Job::Save(save) => kept.save(&transaction, save)?,
+                    Job::Parts(parts) => kept.keep_parts(&transaction, parts)?,
+                    Job::Forget(below) => kept.forget(&transaction, *below)?,
+                }
+            }
+            if only_parts && kept.parts_at_risk < PARTS_AT_RISK_BYTES {
+                commit_later(transaction)?;
+            } else {
+                commit(transaction)?;
+                kept.parts_at_risk = 0;
+            }
+            states.kept = kept;
+            Ok(())
+        })
+    }
+
+    /// Opens the store again after it had no room: it is as it was after the last
+    /// change that was carried out.
+    pub(super) fn reopen(&mut self) -> Result<(), StorageError> {
+        self.shut();
+        self.guarded(|states| match states.load()?.rotten.is_empty() {
+            true => Ok(()),
+            false => Err(Trouble::Nonsense("its states are not as they were written any more")),
+        })
+    }
+
+    /// Makes what was kept in passing durable too.
+    pub(super) fn close(&mut self) -> Result<(), StorageError> {
+        match self.kept.parts_at_risk {
+            0 => Ok(()),
+            _ => self.guarded(|states| commit(states.begin()?)),
+        }
+    }
+
+    /// Does something with the store, and finds words for what comes of it. The store
+    /// may panic where its file is not what it wrote.
+    fn guarded<T>(
+        &mut self,
+        what: impl FnOnce(&mut States) -> Result<T, Trouble>,
+    ) -> Result<T, StorageError> {
+        let done = catch_unwind(AssertUnwindSafe(|| what(self)));
+        let path = self.path.clone();
+        let done = done.unwrap_or(Err(Trouble::Nonsense("the store gave up on what it read")));
+        done.map_err(|trouble| trouble.into_error(path))
+    }
+
+    /// Closes the file; a store that gave up may do so once more.
+    fn shut(&mut self) {
+        let database = self.database.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
+    }
+
+    fn begin(&self) -> Result<WriteTransaction, Trouble> {
+        let database = self.database.as_ref().ok_or(Trouble::Nonsense("the store is closed"))?;
+        Ok(database.begin_write()?)
+    }
+
+    /// Opens the file and reads everything.
+    fn load(&mut self) -> Result<Loaded, Trouble> {
+        let mut builder = Database::builder();
+        builder.set_cache_size(self.cache_bytes);
+        let database = self.database.insert(builder.create(&self.path)?);
+        let transaction = database.begin_write()?;
+        prepare(&transaction, self.identity)?;
+        commit(transaction)?;
+        let (kept, loaded) = read_all(&database.begin_read()?)?;
+        self.kept = kept;
+        Ok(loaded)
+    }
+
+    /// Keeps the one state that is intact, and no other; or none.
+    fn keep_only(&mut self, intact: Option<Seq>) -> Result<(), Trouble> {
+        let mut kept = self.kept.clone();
+        let transaction = self.begin()?;
+        match intact {
+            Some(intact) => {
+                kept.drop_from(&transaction, intact.next())?;
+                kept.forget(&transaction, intact)?;
+            }
+            None => {
+                transaction.delete_table(ENTRIES)?;
+                transaction.delete_table(STAMPS)?;
+                transaction.delete_table(CHANGES)?;
+                transaction.delete_table(STATES)?;
+                transaction.open_table(ABOUT)?.remove("whole")?;
+                create_tables(&transaction)?;
+                kept =
+                    Kept { parts_of: kept.parts_of, next_part: kept.next_part, ..Kept::default() };
+            }
+        }
+        commit(transaction)?;
+        self.kept = kept;
+        Ok(())
+    }
+}
+
+impl Drop for States {
+    fn drop(&mut self) {
+        self.shut();
+    }
+}
+
+impl Trouble {
+    fn into_error(self, path: PathBuf) -> StorageError {
+        match self {
+            Trouble::Store(redb::Error::Io(error)) if error::is_want_of_room(&error) => {
+                StorageError::Full { path, error }
+            }
+            Trouble::Store(redb::Error::Io(error)) => StorageError::for_good("using", &path, error),
+            Trouble::Store(error) => StorageError::Unreadable { path, why: error.to_string() },
+            Trouble::Nonsense(why) => StorageError::Unreadable { path, why: why.to_owned() },
+            Trouble::Foreign(other) => {
+                let cluster = other.cluster.0.short();
+                StorageError::Foreign { path, replica: other.replica, cluster }
+            }
+            Trouble::OtherVersion(found) => {
+                StorageError::OtherVersion { path, found, expected: VERSION }
+            }
+        }
+    }
+}
+
+/// Commits so that it is durable, and that opening the file costs nothing after a crash.
+fn commit(mut transaction: WriteTransaction) -> Result<(), Trouble> {
+    transaction.set_durability(Durability::Immediate)?;
+    transaction.set_two_phase_commit(true);
+    transaction.set_quick_repair(true);
+    Ok(transaction.commit()?)
+}
+
+/// Commits what may be lost in a crash.
+fn commit_later(mut transaction: WriteTransaction) -> Result<(), Trouble> {
+    transaction.set_durability(Durability::None)?;
+    Ok(transaction.commit()?)
+}
+
+/// Makes the tables, unless they are there, and looks whose they are.
+fn prepare(transaction: &WriteTransaction, identity: Identity) -> Result<(), Trouble> {
+    create_tables(transaction)?;
+    let mut about = transaction.open_table(ABOUT)?;
+    let found = about.get("whose")?.map(|found| found.value().to_vec());
+    match found {
+        None => {
+            let mut bytes = VERSION.to_le_bytes().to_vec();
+            wire::encode_into(&(identity.cluster, identity.replica), &mut bytes);
+            about.insert("whose", &bytes[..])?;
+            Ok(())
+        }
+        Some(bytes) => {
+            let (version, rest) =
+                bytes.split_first_chunk::<4>().ok_or(Trouble::Nonsense("it names nobody"))?;
+            let version = u32::from_le_bytes(*version);
+            if version != VERSION {
+                return Err(Trouble::OtherVersion(version));
+            }
+            let named = wire::decode::<(ClusterId, ReplicaId)>(rest, rest.len());
+            let (cluster, replica) = named.map_err(|_| Trouble::Nonsense("it names nobody"))?;
+            let other = Identity { cluster, replica };
+            if other == identity { Ok(()) } else { Err(Trouble::Foreign(other)) }
+        }
+    }
+}
+
+fn create_tables(transaction: &WriteTransaction) -> Result<(), Trouble> {
+    transaction.open_table(STATES)?;
+    transaction.open_table(ENTRIES)?;
+    transaction.open_table(STAMPS)?;
+    transaction.open_table(CHANGES)?;
+    transaction.open_table(PARTS)?;
+    Ok(())
+}
+
+/// Where in the table of changes those of the number begin.
+fn change_key(seq: Seq, kind: u8, key: &[u8]) -> Vec<u8> {
+    [&seq.0.to_be_bytes()[..], &[kind], key].concat()
+}
+
+/// All changes of these numbers.
+fn changes_of(seqs: RangeInclusive<Seq>) -> (Vec<u8>, Vec<u8>) {
+    let end = seqs.end().0.to_be_bytes();
+    (seqs.start().0.to_be_bytes().to_vec(), [&end[..], &[u8::MAX]].concat())
+}
+
+fn read_all(transaction: &ReadTransaction) -> Result<(Kept, Loaded), Trouble> {
+    let mut kept = Kept::default();
+    let mut loaded = Loaded { states: BTreeMap::new(), rotten: Vec::new(), parts: Vec::new() };
+    if let Some(bytes) = transaction.open_table(ABOUT)?.get("whole")? {
+        let bytes = bytes.value().try_into();
+        let bytes = bytes.map_err(|_| Trouble::Nonsense("its whole state has no number"))?;
+        kept.whole = Some(Seq(u64::from_le_bytes(bytes)));
+    }
+    read_parts(transaction, &mut kept, &mut loaded)?;
+    let mut digests = BTreeMap::new();
+    for row in transaction.open_table(STATES)?.iter()? {
+        let (seq, digest) = row?;
+        digests.insert(Seq(seq.value()), Digest(digest.value()));
+    }
+    let Some(whole) = kept.whole else { return Ok((kept, loaded)) };
+    let mut stamps = Stamps::new();
+    for row in transaction.open_table(STAMPS)?.iter()? {
+        let (way, stamp) = row?;
+        stamps.insert(way.value().into(), Seq(stamp.value()));
+    }
+    let mut last = read_whole(transaction, &stamps)?;
+    for (seq, digest) in digests {
+        if seq > whole
+            && let Some(before) = last.take()
+        {
+            last = read_changes(transaction, seq, &before, &mut stamps)?;
+        }
+        match &last {
+            Some(tree) if tree.digest() == digest => {
+                loaded.states.insert(seq, tree.clone());
+                kept.trees.insert(seq, tree.clone());
+            }
+            Some(tree) => {
+                loaded.rotten.push(seq);
+                kept.trees.insert(seq, tree.clone());
+            }
+            None => loaded.rotten.push(seq),
+        }
+    }
+    Ok((kept, loaded))
+}
+
+fn read_parts(
+    transaction: &ReadTransaction,
+    kept: &mut Kept,
+    loaded: &mut Loaded,
+) -> Result<(), Trouble> {
+    for row in transaction.open_table(PARTS)?.iter()? {
+        let (number, bytes) = row?;
+        kept.next_part = number.value() + 1;
+        // One that cannot be read is fetched again, and all are checked where they go.
+        let part = wire::decode::<(Seq, Path, Part)>(bytes.value(), wire::MOST_BYTES);
+        if let Ok((seq, path, part)) = part {
+            kept.parts_of = Some(seq);
+            loaded.parts.push((path, part));
+        }
+    }
+    Ok(())
+}
+
+/// The whole state, if what is there makes a tree.
+fn read_whole(transaction: &ReadTransaction, stamps: &Stamps) -> Result<Option<Tree>, Trouble> {
+    let table = transaction.open_table(ENTRIES)?;
+    let mut trouble = None;
+    let entries = table.iter()?.map_while(|row| match row {
+        Err(error) => {
+            trouble = Some(Trouble::from(error));
+            None
+        }
+        Ok((key, value)) => match Entry::from_bytes(value.value()) {
+            Some(entry) => Some((key.value().into(), entry)),
+            None => {
+                trouble = Some(Trouble::Nonsense("it holds an entry that is none"));
+                None
+            }
+        },
+    });
+    let tree = Tree::rebuild(entries, stamps).ok();
+    match trouble {
+        Some(Trouble::Nonsense(_)) => Ok(None),
+        Some(trouble) => Err(trouble),
+        None => Ok(tree),
+    }
+}
+
+/// The state that the number's changes make of the one before.
+fn read_changes(
+    transaction: &ReadTransaction,
+    seq: Seq,
+    before: &Tree,
+    stamps: &mut Stamps,
+) -> Result<Option<Tree>, Trouble> {
+    let table = transaction.open_table(CHANGES)?;
+    let (from, to) = changes_of(seq..=seq);
+    let (mut entries, mut stamped) = (Vec::new(), Vec::new());
+    for row in table.range(&from[..]..=&to[..])? {
+        let (key, value) = row?;
+        let (Some((kind, key)), value) = (key.value()[8..].split_first(), value.value()) else {
+            return Ok(None);
+        };
+        match (*kind, value.split_first()) {
+            (ENTRY, None) => entries.push((Box::from(key), None)),
+            (ENTRY, Some((_, bytes))) => match Entry::from_bytes(bytes) {
+                Some(entry) => entries.push((Box::from(key), Some(entry))),
+                None => return Ok(None),
+            },
+            (STAMP, stamp) => {
+                let stamp = stamp.and_then(|(_, bytes)| bytes.try_into().ok());
+                match stamp.map(u64::from_le_bytes) {
+                    Some(stamp) => drop(stamps.insert(key.into(), Seq(stamp))),
+                    None => drop(stamps.remove(key)),
+                }
+                stamped.push(Box::<[u8]>::from(key));
+            }
+            _ => return Ok(None),
+        }
+    }
+    Ok(before.with_changes(entries, stamps, stamped.iter().map(|way| &**way)).ok())
+}
+
+impl Kept {
+    fn save(&mut self, transaction: &WriteTransaction, save: &Save) -> Result<(), Trouble> {
+        let seq = save.seq;
+        self.drop_from(transaction, seq.next())?;
+        if self.trees.get(&seq).is_some_and(|tree| tree.digest() == save.digest) {
+            return Ok(());
+        }
+        let empty = Tree::new();
+        match self.trees.range(..seq).next_back() {
+            Some((_, before)) => {
+                remove_changes(transaction, seq..=seq)?;
+                let mut changes = transaction.open_table(CHANGES)?;
+                for change in save.tree.changes_since(before) {
+                    write_change(&mut changes, seq, change)?;
+                }
+            }
+            None => {
+                let before = self.whole.and_then(|whole| self.trees.get(&whole));
+                write_whole(transaction, save.tree.changes_since(before.unwrap_or(&empty)))?;
+                self.set_whole(transaction, seq)?;
+            }
+        }
+        transaction.open_table(STATES)?.insert(seq.0, save.digest.0)?;
+        self.trees.insert(seq, save.tree.clone());
+        Ok(())
+    }
+
+    /// Drops the states from this number on, unless one is the whole.
+    fn drop_from(&mut self, transaction: &WriteTransaction, from: Seq) -> Result<(), Trouble> {
+        let from = self.whole.map_or(from, |whole| from.max(whole.next()));
+        remove_changes(transaction, from..=Seq(u64::MAX))?;
+        transaction.open_table(STATES)?.retain_in(from.0.., |_, _| false)?;
+        self.trees.split_off(&from);
+        Ok(())
+    }
+
+    /// Makes the last state at or below the number the whole one.
+    fn forget(&mut self, transaction: &WriteTransaction, below: Seq) -> Result<(), Trouble> {
+        self.clear_parts(transaction)?;
+        let Some(whole) = self.whole else { return Ok(()) };
+        let next = self.trees.range(..=below).next_back().map(|(seq, _)| *seq);
+        let Some(next) = next.filter(|next| *next > whole) else { return Ok(()) };
+        fold(transaction, whole.next()..=next)?;
+        transaction.open_table(STATES)?.retain_in(..next.0, |_, _| false)?;
+        self.trees = self.trees.split_off(&next);
+        self.set_whole(transaction, next)
+    }
+
+    fn set_whole(&mut self, transaction: &WriteTransaction, seq: Seq) -> Result<(), Trouble> {
+        if let Some(before) = self.whole.replace(seq).filter(|before| *before != seq) {
+            transaction.open_table(STATES)?.remove(before.0)?;
+            self.trees.remove(&before);
+        }
+        transaction.open_table(ABOUT)?.insert("whole", &seq.0.to_le_bytes()[..])?;
+        Ok(())
+    }
+
+    fn keep_parts(
+        &mut self,
+        transaction: &WriteTransaction,
+        parts: &[(Seq, Path, Part)],
+    ) -> Result<(), Trouble> {
+        for part in parts {
+            if self.parts_of != Some(part.0) {
+                self.clear_parts(transaction)?;
+                self.parts_of = Some(part.0);
+            }
+            let bytes = wire::encode(part);
+            self.parts_at_risk += bytes.len();
+            transaction.open_table(PARTS)?.insert(self.next_part, &bytes[..])?;
+            self.next_part += 1;
+        }
+        Ok(())
+    }
+
+    fn clear_parts(&mut self, transaction: &WriteTransaction) -> Result<(), Trouble> {
+        if self.parts_of.take().is_some() {
+            transaction.delete_table(PARTS)?;
+            transaction.open_table(PARTS)?;
+        }
+        Ok(())
+    }
+}
+
+fn write_change(
+    changes: &mut Table<&[u8], &[u8]>,
+    seq: Seq,
+    change: Difference,
+) -> Result<(), Trouble> {
+    let (key, value) = match change {
+        Difference::Put(key, entry) => {
+            (change_key(seq, ENTRY, key), [&[1], &entry.to_bytes()[..]].concat())
+        }
+        Difference::Remove(key) => (change_key(seq, ENTRY, key), Vec::new()),
+        Difference::Stamp(way, Some(stamp)) => {
+            (change_key(seq, STAMP, &way), [&[1], &stamp.0.to_le_bytes()[..]].concat())
+        }
+        Difference::Stamp(way, None) => (change_key(seq, STAMP, &way), Vec::new()),
+    };
+    changes.insert(&key[..], &value[..])?;
+    Ok(())
+}
+
+/// Changes the whole state itself.
+fn write_whole<'a>(
+    transaction: &WriteTransaction,
+    changes: impl Iterator<Item = Difference<'a>>,
+) -> Result<(), Trouble> {
+    let mut entries = transaction.open_table(ENTRIES)?;
+    let mut stamps = transaction.open_table(STAMPS)?;
+    for change in changes {
+        match change {
+            Difference::Put(key, entry) => drop(entries.insert(key, &entry.to_bytes()[..])?),
+            Difference::Remove(key) => drop(entries.remove(key)?),
+            Difference::Stamp(way, Some(stamp)) => drop(stamps.insert(&way[..], stamp.0)?),
+            Difference::Stamp(way, None) => drop(stamps.remove(&way[..])?),
+        }
+    }
+    Ok(())
+}
+
+/// Makes the changes of these numbers, in their order, to the whole state.
+fn fold(transaction: &WriteTransaction, seqs: RangeInclusive<Seq>) -> Result<(), Trouble> {
+    let mut entries = transaction.open_table(ENTRIES)?;
+    let mut stamps = transaction.open_table(STAMPS)?;
+    let mut changes = transaction.open_table(CHANGES)?;
+    let (from, to) = changes_of(seqs);
+    for row in changes.extract_from_if(&from[..]..=&to[..], |_, _| true)? {
+        let (key, value) = row?;
+        let (kind, key) = key.value()[8..].split_first().ok_or(NO_CHANGE)?;
+        match (*kind, value.value().split_first()) {
+            (ENTRY, Some((_, bytes))) => drop(entries.insert(key, bytes)?),
+            (ENTRY, None) => drop(entries.remove(key)?),
+            (STAMP, Some((_, stamp))) => {
+                let stamp = stamp.try_into().map_err(|_| NO_CHANGE)?;
+                drop(stamps.insert(key, u64::from_le_bytes(stamp))?);
+            }
+            (STAMP, None) => drop(stamps.remove(key)?),
+            _ => return Err(NO_CHANGE),
+        }
+    }
+    Ok(())
+}
+
+const NO_CHANGE: Trouble = Trouble::Nonsense("it holds a change that is none");
+
+fn remove_changes(
+    transaction: &WriteTransaction,
+    seqs: RangeInclusive<Seq>,
+) -> Result<(), Trouble> {
+    let (from, to) = changes_of(seqs);
+    Ok(transaction.open_table(CHANGES)?.retain_in(&from[..]..=&to[..], |_, _| false)?)
+}

@@ -1,0 +1,285 @@
+//! The states on disk: against a map of trees, after crashes, and with rot in the file.
+
+use super::shaky::Dice;
+use super::*;
+use crate::service::tree::{Assembly, Entry};
+use crate::storage::states::Loaded;
+use proptest::prelude::*;
+use redb::{Database, TableDefinition};
+
+const CACHE_BYTES: usize = 4 << 20;
+
+fn open(path: &Path, stable: u64) -> Result<(States, Loaded), StorageError> {
+    States::open(path, own(), CACHE_BYTES, Seq(stable))
+}
+
+fn reopened(path: &Path, stable: u64) -> BTreeMap<Seq, Digest> {
+    let (_, loaded) = open(path, stable).unwrap_or_else(|error| panic!("{error}"));
+    assert!(loaded.rotten.is_empty());
+    loaded.states.iter().map(|(seq, tree)| (*seq, tree.digest())).collect()
+}
+
+fn job(seq: u64, tree: &Tree) -> Job {
+    Job::Save(Save { seq: Seq(seq), digest: tree.digest(), tree: tree.clone() })
+}
+
+fn put(tree: &mut Tree, key: u64, value: u64, seq: u64) {
+    tree.put(
+        &Digest::of(&key.to_le_bytes()).0[..20],
+        value.to_le_bytes().to_vec().into(),
+        Seq(seq),
+    );
+}
+
+fn remove(tree: &mut Tree, key: u64, seq: u64) {
+    tree.remove(&Digest::of(&key.to_le_bytes()).0[..20], Seq(seq));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Put(u64, u64),
+    Remove(u64),
+    Save,
+    /// Goes on from an earlier state, as after a divergence.
+    GoBack(u64),
+    Forget(u64),
+    Reopen,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        10 => (0..40u64, any::<u64>()).prop_map(|(key, value)| Step::Put(key, value)),
+        6 => (0..40u64).prop_map(Step::Remove),
+        5 => Just(Step::Save),
+        1 => (1..4u64).prop_map(Step::GoBack),
+        2 => (0..4u64).prop_map(Step::Forget),
+        1 => Just(Step::Reopen),
+    ];
+    prop::collection::vec(step, 0..60)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn the_store_holds_the_states_that_were_saved(steps in steps()) {
+        let directory = directory();
+        let path = directory.path().join("states.redb");
+        let (mut states, _) = open(&path, 0).expect("a new store");
+        let (mut tree, mut seq, mut stable) = (Tree::new(), 0, 0);
+        let mut model: BTreeMap<Seq, Tree> = BTreeMap::new();
+        for step in steps {
+            match step {
+                Step::Put(key, value) => put(&mut tree, key, value, seq + 1),
+                Step::Remove(key) => remove(&mut tree, key, seq + 1),
+                Step::Save => {
+                    seq += 1;
+                    states.carry_out(&[job(seq, &tree)]).expect("a disk that works");
+                    model.insert(Seq(seq), tree.clone());
+                }
+                Step::GoBack(back) => {
+                    seq = seq.saturating_sub(back).max(stable + 1);
+                    put(&mut tree, 99, back, seq);
+                    states.carry_out(&[job(seq, &tree)]).expect("a disk that works");
+                    model.split_off(&Seq(seq));
+                    model.insert(Seq(seq), tree.clone());
+                }
+                Step::Forget(back) => {
+                    stable = seq.saturating_sub(back).max(stable);
+                    states.carry_out(&[Job::Forget(Seq(stable))]).expect("a disk that works");
+                    model = model.split_off(&Seq(stable));
+                }
+                Step::Reopen => {
+                    drop(states);
+                    let (again, loaded) = open(&path, stable).expect("the same store");
+                    states = again;
+                    prop_assert!(loaded.rotten.is_empty());
+                    let digests = |states: &BTreeMap<Seq, Tree>| -> Vec<(Seq, Digest)> {
+                        states.iter().map(|(seq, tree)| (*seq, tree.digest())).collect()
+                    };
+                    prop_assert_eq!(digests(&loaded.states), digests(&model));
+                }
+            }
+        }
+        drop(states);
+        let digests: BTreeMap<Seq, Digest> =
+            model.iter().map(|(seq, tree)| (*seq, tree.digest())).collect();
+        prop_assert_eq!(reopened(&path, stable), digests);
+    }
+}
+
+/// S9: killed after each transaction, and before the next is done, the file holds the
+/// states of the last one that was.
+#[test]
+fn a_kill_at_any_transaction_leaves_whole_states() {
+    let directory = directory();
+    let (path, copy) = (directory.path().join("states.redb"), directory.path().join("copy"));
+    let (mut states, _) = open(&path, 0).expect("a new store");
+    let mut tree = Tree::new();
+    for seq in 1..20 {
+        for key in 0..50 {
+            put(&mut tree, key * seq % 97, key, seq);
+        }
+        remove(&mut tree, seq, seq);
+        let mut jobs = vec![job(seq, &tree)];
+        if seq % 3 == 0 {
+            jobs.push(Job::Forget(Seq(seq - 1)));
+        }
+        states.carry_out(&jobs).expect("a disk that works");
+        // As the file is now, without being closed: what a kill leaves.
+        fs::copy(&path, &copy).expect("room for a copy");
+        let stable = seq - seq % 3;
+        let found = reopened(&copy, stable.saturating_sub(1));
+        assert_eq!(found.last_key_value(), Some((&Seq(seq), &tree.digest())));
+        assert_eq!(found.first_key_value().map(|(seq, _)| seq.0), Some(stable.max(2) - 1));
+    }
+}
+
+#[test]
+fn parts_of_a_transfer_are_kept_in_their_order_until_another_begins() {
+    let directory = directory();
+    let path = directory.path().join("states.redb");
+    let mut tree = Tree::new();
+    (0..2000).for_each(|key| put(&mut tree, key, key, 1));
+    let mut assembly = Assembly::new(tree.digest(), Tree::new());
+    let mut parts = Vec::new();
+    while let Some((way, _)) = assembly.wanted(1).pop() {
+        let part = tree.part(&way, 4096).expect("an honest source");
+        assembly.accept(&way, part.clone()).expect("an honest part");
+        parts.push((way, part));
+    }
+    assert!(parts.len() > 10);
+    let (mut states, _) = open(&path, 0).expect("a new store");
+    let kept = |seq: u64, parts: &[(TreePath, Part)]| {
+        let with_seq = parts.iter().map(|(way, part)| (Seq(seq), way.clone(), part.clone()));
+        Job::Parts(with_seq.collect())
+    };
+    states.carry_out(&[kept(10, &parts[..7])]).expect("a disk that works");
+    states.carry_out(&[kept(10, &parts[7..])]).expect("a disk that works");
+    states.close().expect("a disk that works");
+    drop(states);
+    let (mut states, loaded) = open(&path, 0).expect("the same store");
+    assert!(loaded.parts == parts);
+    let mut again = Assembly::new(tree.digest(), Tree::new());
+    for (way, part) in loaded.parts {
+        again.accept(&way, part).expect("a part that was taken before");
+    }
+    assert!(again.is_complete());
+    states.carry_out(&[kept(20, &parts[..1])]).expect("a disk that works");
+    states.close().expect("a disk that works");
+    drop(states);
+    let (mut states, loaded) = open(&path, 0).expect("the same store");
+    assert!(loaded.parts == parts[..1]);
+    states.carry_out(&[Job::Forget(Seq(20))]).expect("a disk that works");
+    drop(states);
+    assert!(open(&path, 0).expect("the same store").1.parts.is_empty());
+}
+
+const ENTRIES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("entries");
+const CHANGES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("changes");
+
+/// Changes a row of a table behind the store's back.
+fn rot(path: &Path, table: TableDefinition<&[u8], &[u8]>) {
+    let database = Database::create(path).expect("the store's file");
+    let transaction = database.begin_write().expect("a file that works");
+    {
+        let mut table = transaction.open_table(table).expect("it is there");
+        let (key, value) = table.pop_first().expect("readable").map_or_else(
+            || panic!("the table is empty"),
+            |(key, value)| (key.value().to_vec(), value.value().to_vec()),
+        );
+        let mut value = value;
+        *value.last_mut().expect("not empty") ^= 1;
+        table.insert(&key[..], &value[..]).expect("room for it");
+    }
+    transaction.commit().expect("room for it");
+}
+
+fn three_states(path: &Path) -> Tree {
+    let (mut states, _) = open(path, 0).expect("a new store");
+    let mut tree = Tree::new();
+    (0..100).for_each(|key| put(&mut tree, key, 1, 1));
+    states.carry_out(&[job(10, &tree)]).expect("a disk that works");
+    put(&mut tree, 5, 2, 11);
+    states.carry_out(&[job(20, &tree)]).expect("a disk that works");
+    put(&mut tree, 6, 2, 21);
+    states.carry_out(&[job(30, &tree)]).expect("a disk that works");
+    tree
+}
+
+/// S3: with rot in the whole state no state is intact, and the log cannot go on.
+#[test]
+fn rot_in_the_whole_state_is_refused() {
+    let directory = directory();
+    let path = directory.path().join("states.redb");
+    three_states(&path);
+    rot(&path, ENTRIES);
+    let refused = open(&path, 10).err().expect("a refusal");
+    assert!(matches!(refused, StorageError::StateLost { stable: Seq(10), .. }), "{refused}");
+    assert!(refused.to_string().contains("--recover"), "{refused}");
+    // Without a compaction the log has all that is needed to begin with nothing.
+    let (_, loaded) = open(&path, 0).expect("nothing is needed");
+    assert!(loaded.states.is_empty());
+    assert_eq!(loaded.rotten, [Seq(10), Seq(20), Seq(30)]);
+}
+
+/// S3: an intact state at or above the stable checkpoint is gone on from.
+#[test]
+fn rot_in_a_later_state_leaves_the_earlier_one() {
+    let directory = directory();
+    let path = directory.path().join("states.redb");
+    let mut tree = three_states(&path);
+    rot(&path, CHANGES);
+    let (mut states, loaded) = open(&path, 10).expect("one is intact");
+    assert_eq!(loaded.rotten, [Seq(20), Seq(30)]);
+    assert_eq!(loaded.states.keys().copied().collect::<Vec<_>>(), [Seq(10)]);
+    put(&mut tree, 7, 7, 31);
+    states.carry_out(&[job(20, &tree)]).expect("a disk that works");
+    drop(states);
+    assert_eq!(reopened(&path, 10).get(&Seq(20)), Some(&tree.digest()));
+}
+
+/// S3: whatever bytes of the file are wrong, nothing that was not saved comes out.
+#[test]
+fn a_wrong_byte_in_the_file_gives_the_saved_states_or_a_refusal() {
+    let directory = directory();
+    let (path, copy) = (directory.path().join("states.redb"), directory.path().join("copy"));
+    let tree = three_states(&path);
+    let saved = reopened(&path, 10);
+    assert_eq!(saved.get(&Seq(30)), Some(&tree.digest()));
+    let bytes = fs::read(&path).expect("it is there");
+    let used: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] != 0).collect();
+    let mut dice = Dice(1);
+    for _ in 0..150 {
+        let at = used[dice.roll(used.len() as u64) as usize];
+        let mut bytes = bytes.clone();
+        bytes[at] ^= 1 << dice.roll(8);
+        fs::write(&copy, bytes).expect("room for a copy");
+        if let Ok((_, loaded)) = open(&copy, 10) {
+            for (seq, tree) in loaded.states {
+                assert_eq!(saved.get(&seq), Some(&tree.digest()), "byte {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_hundred_thousand_keys_come_back() {
+    let directory = directory();
+    let path = directory.path().join("states.redb");
+    let (mut states, _) = open(&path, 0).expect("a new store");
+    let mut tree = Tree::new();
+    (0..100_000).for_each(|key| put(&mut tree, key, key, 1));
+    states.carry_out(&[job(1, &tree)]).expect("a disk that works");
+    (0..1000).for_each(|key| put(&mut tree, key * 7, 1, 2));
+    (0..1000).for_each(|key| remove(&mut tree, key * 13 + 1, 2));
+    states.carry_out(&[job(2, &tree)]).expect("a disk that works");
+    drop(states);
+    let (_, loaded) = open(&path, 1).expect("the same store");
+    let found = &loaded.states[&Seq(2)];
+    assert_eq!(found.digest(), tree.digest());
+    assert_eq!(found.len(), tree.len());
+    assert!(found.shares_with(&loaded.states[&Seq(1)]) > 90_000, "states share what they can");
+    let entry: Option<&Entry> = found.get(&Digest::of(&0u64.to_le_bytes()).0[..20]);
+    assert_eq!(entry.map(|entry| entry.changed), Some(Seq(2)));
+}

@@ -1,0 +1,171 @@
+//! The log while it is written: what is durable when, room, failures, clean-up.
+
+use super::shaky::Shaky;
+use super::*;
+
+const SMALL: u64 = 2048;
+
+pub(super) fn log_directory() -> &'static Path {
+    Path::new("/data/log")
+}
+
+pub(super) fn open(
+    medium: &Shaky,
+    segment_bytes: u64,
+) -> Result<(Log, log::Replayed), StorageError> {
+    let medium = Arc::new(medium.clone());
+    Log::open(medium, log_directory(), own(), &options(segment_bytes))
+}
+
+pub(super) fn records(medium: &Shaky) -> Vec<Record> {
+    open(medium, SMALL).expect("a log that is intact").1.records
+}
+
+fn write(log: &mut Log, records: &[Record]) {
+    log.append(None, records).expect("a log that runs takes records");
+    log.sync().expect("a disk that works");
+}
+
+fn segments(medium: &Shaky) -> usize {
+    let paths = medium.paths();
+    paths.iter().filter(|path| path.extension().is_some_and(|end| end == "log")).count()
+}
+
+/// S8: all that was synced is there, across segments, and nothing else.
+#[test]
+fn what_was_synced_is_read_back_and_what_was_not_is_not() {
+    let medium = Shaky::default();
+    let (mut log, replayed) = open(&medium, SMALL).expect("a new log");
+    assert!(replayed.is_new);
+    for seq in 1..=60 {
+        write(&mut log, &[vote(seq), note(seq)]);
+    }
+    log.append(None, &[vote(61)]).expect("taken");
+    drop(log);
+    assert!(segments(&medium) > 3);
+    for seed in 0..8 {
+        let expected: Vec<Record> = (1..=60).flat_map(|seq| [vote(seq), note(seq)]).collect();
+        assert_eq!(records(&medium.crash(seed)), expected);
+    }
+}
+
+#[test]
+fn one_sync_serves_all_that_waits_and_none_is_made_for_nothing() {
+    let medium = Shaky::default();
+    let (mut log, _) = open(&medium, 1 << 16).expect("a new log");
+    write(&mut log, &[vote(1)]);
+    let before = medium.syncs();
+    for seq in 2..20 {
+        log.append(None, &[vote(seq)]).expect("taken");
+    }
+    assert!(log.has_waiting());
+    log.sync().expect("a disk that works");
+    assert!(!log.has_waiting());
+    log.sync().expect("nothing to do");
+    // The spare of the log's beginning may still be under way.
+    assert!(medium.syncs() - before <= 2);
+}
+
+#[test]
+fn a_record_larger_than_a_segment_gets_one_of_its_own() {
+    let medium = Shaky::default();
+    let (mut log, _) = open(&medium, SMALL).expect("a new log");
+    let many: Vec<Record> = (1..=100).map(vote).collect();
+    write(&mut log, &[note(1)]);
+    write(&mut log, &many);
+    write(&mut log, &[note(2)]);
+    drop(log);
+    let expected: Vec<Record> = [note(1)].into_iter().chain(many).chain([note(2)]).collect();
+    assert_eq!(records(&medium), expected);
+}
+
+/// S5: a sync that failed is never tried again.
+#[test]
+fn after_a_failed_sync_nothing_is_ever_written() {
+    let medium = Shaky::default();
+    let (mut log, _) = open(&medium, 1 << 16).expect("a new log");
+    write(&mut log, &[vote(1)]);
+    log.append(None, &[vote(2)]).expect("taken");
+    medium.fail_after(1);
+    assert!(matches!(log.sync(), Err(StorageError::Failed { doing: "syncing", .. })));
+    medium.fail_after(usize::MAX);
+    assert!(matches!(log.sync(), Err(StorageError::Stopped(_))));
+    assert!(matches!(log.append(None, &[vote(3)]), Err(StorageError::Stopped(_))));
+    drop(log);
+    for seed in 0..20 {
+        let found = records(&medium.crash(seed));
+        assert!(found == [vote(1)] || found == [vote(1), vote(2)]);
+    }
+}
+
+/// S7: a full disk takes nothing that it was not known to have room for; with room it
+/// goes on, and nothing is lost or doubled.
+#[test]
+fn a_full_disk_loses_nothing_and_goes_on_when_there_is_room() {
+    let medium = Shaky::default();
+    let (mut log, _) = open(&medium, SMALL).expect("a new log");
+    // Room for the manifest and less than a segment beyond those that there are.
+    medium.set_room(Some(3 * SMALL));
+    let mut synced = 0;
+    let refused = loop {
+        synced += 1;
+        log.append(None, &[vote(synced)]).expect("taken");
+        if let Err(error) = log.sync() {
+            break error;
+        }
+    };
+    assert!(refused.is_full(), "{refused}");
+    for seed in 0..8 {
+        let expected: Vec<Record> = (1..synced).map(vote).collect();
+        assert_eq!(records(&medium.crash(seed)), expected);
+    }
+    assert!(log.sync().is_err_and(|error| error.is_full()));
+    log.append(None, &[vote(synced + 1)]).expect("taken, to wait with the others");
+    medium.set_room(None);
+    log.sync().expect("there is room again");
+    drop(log);
+    let expected: Vec<Record> = (1..=synced + 1).map(vote).collect();
+    assert_eq!(records(&medium), expected);
+}
+
+#[test]
+fn a_compaction_removes_the_segments_that_nobody_needs() {
+    let medium = Shaky::default();
+    let (mut log, _) = open(&medium, SMALL).expect("a new log");
+    for seq in 1..=100 {
+        write(&mut log, &[vote(seq)]);
+    }
+    let before = segments(&medium);
+    let compaction = Compaction { below: Seq(90), head: vec![note(7)] };
+    log.append(Some(&compaction), &[vote(101)]).expect("taken");
+    assert_eq!(segments(&medium), before, "nothing goes before the sync");
+    log.sync().expect("a disk that works");
+    assert!(segments(&medium) <= 3);
+    drop(log);
+    let head = [note(7)].into_iter();
+    let expected: Vec<Record> = head.chain((91..=101).map(vote)).collect();
+    assert_eq!(records(&medium), expected);
+}
+
+/// A record about no number is needed until the next compaction repeats it, however
+/// little else its segment holds.
+#[test]
+fn what_follows_a_compaction_stays_though_it_is_about_no_number() {
+    let medium = Shaky::default();
+    let (mut log, _) = open(&medium, SMALL).expect("a new log");
+    write(&mut log, &[vote(1)]);
+    let compaction = Compaction { below: Seq(50), head: vec![note(0)] };
+    log.append(Some(&compaction), &[]).expect("taken");
+    for number in 1..100 {
+        write(&mut log, &[note(number)]);
+    }
+    drop(log);
+    let expected: Vec<Record> = (0..100).map(note).collect();
+    assert_eq!(records(&medium), expected);
+    let (mut log, _) = open(&medium, SMALL).expect("the same log");
+    for number in 100..150 {
+        write(&mut log, &[note(number)]);
+    }
+    drop(log);
+    assert_eq!(records(&medium).len(), 150);
+}

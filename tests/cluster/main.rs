@@ -1,0 +1,10 @@
+//! Whole clusters of real nodes: real files, sockets, threads and clocks.
+//!
+//! Nothing here waits for time to pass: each test waits for what must come, with a patience
+//! that any machine meets.
+
+mod clients;
+mod processes;
+mod replicas;
+mod strangers;
+mod support;

@@ -1,0 +1,122 @@
+//! The binary itself: processes that are killed, and the command line.
+
+use crate::support::{Cluster, PATIENCE, brisk};
+use quorate::message::Parameters;
+use std::process::{Child, Command, Output, Stdio};
+
+fn quorate() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_quorate"));
+    command.env_remove("QUORATE_CONFIG");
+    command
+}
+
+/// Replicas in processes of their own, killed when the test ends however it does.
+struct Processes<'a> {
+    cluster: &'a Cluster,
+    children: Vec<Option<Child>>,
+}
+
+impl<'a> Processes<'a> {
+    fn start(cluster: &'a Cluster) -> Processes<'a> {
+        let mut processes = Processes { cluster, children: (0..4).map(|_| None).collect() };
+        (0..4).for_each(|id| processes.up(id));
+        processes
+    }
+
+    fn up(&mut self, id: usize) {
+        let mut command = quorate();
+        command.args(["node", "--config"]).arg(&self.cluster.layout.replicas[id]);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        self.children[id] = Some(child.expect("the binary starts"));
+    }
+
+    fn kill(&mut self, id: usize) {
+        if let Some(mut child) = self.children[id].take() {
+            child.kill().expect("it is ours");
+            child.wait().expect("it ends");
+        }
+    }
+
+    /// Tells a replica to stop, and waits for its end.
+    fn terminate(&mut self, id: usize) -> Option<i32> {
+        let mut child = self.children[id].take().expect("it runs");
+        let pid = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        let pid = pid.expect("a process has a number");
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it is ours");
+        child.wait().expect("it ends").code()
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = quorate();
+        command.args(arguments).arg("--config").arg(&self.cluster.layout.clients[0]);
+        command.arg("--timeout").arg(format!("{}s", PATIENCE.as_secs()));
+        command.output().expect("the binary starts")
+    }
+}
+
+impl Drop for Processes<'_> {
+    fn drop(&mut self) {
+        (0..4).for_each(|id| self.kill(id));
+    }
+}
+
+#[test]
+fn the_command_line_writes_and_reads_and_says_by_its_code_how_it_went() {
+    let cluster = Cluster::files(Parameters::default());
+    let mut processes = Processes::start(&cluster);
+    let ran = |arguments: &[&str]| {
+        let output = processes.run(arguments);
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    assert_eq!(ran(&["put", "greeting", "hello"]), (Some(0), "written at 1\n".to_owned()));
+    assert_eq!(ran(&["get", "greeting"]), (Some(0), "hello".to_owned()));
+    assert_eq!(ran(&["get", "nothing"]).0, Some(1));
+    assert_eq!(ran(&["cas", "greeting", "--absent", "x"]).0, Some(1));
+    assert_eq!(ran(&["cas", "greeting", "--expect", "hello", "bye"]).0, Some(0));
+    let (code, json) = ran(&["get", "greeting", "--read", "ordered", "-o", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("one object");
+    assert_eq!((code, &json["value"]), (Some(0), &"bye".into()));
+    let (code, json) = ran(&["list", "gree", "-o", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("one object");
+    assert_eq!((code, &json["items"][0]["key"]), (Some(0), &"greeting".into()));
+    assert_eq!(ran(&["del", "greeting"]).0, Some(0));
+    assert_eq!(ran(&["put", "", "value"]).0, Some(1));
+    assert_eq!(processes.terminate(2), Some(0));
+}
+
+/// S13: not one acknowledged write is lost, however often all are killed at once.
+#[test]
+fn nothing_acknowledged_is_lost_when_all_are_killed_at_once() {
+    let cluster = Cluster::files(brisk());
+    let mut processes = Processes::start(&cluster);
+    for round in 0..3 {
+        for number in 0..5 {
+            let key = format!("key-{round}-{number}");
+            let output = processes.run(&["put", &key, "value"]);
+            let complaint = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(0), "{complaint}");
+        }
+        (0..4).for_each(|id| processes.kill(id));
+        (0..4).for_each(|id| processes.up(id));
+        for number in 0..5 {
+            let key = format!("key-{round}-{number}");
+            let output = processes.run(&["get", &key]);
+            let complaint = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(0), "{complaint}");
+        }
+    }
+}
+
+#[test]
+fn without_a_cluster_the_command_line_says_so_by_its_code() {
+    let cluster = Cluster::files(Parameters::default());
+    let mut command = quorate();
+    command.args(["put", "key", "value", "--timeout", "300ms", "--config"]);
+    let output = command.arg(&cluster.layout.clients[0]).output().expect("it starts");
+    assert_eq!(output.status.code(), Some(3));
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(complaint.contains("nothing was sent"), "{complaint}");
+    let mut command = quorate();
+    let output = command.args(["get", "key", "--config", "/nowhere"]).output().expect("it starts");
+    assert_eq!(output.status.code(), Some(7));
+}

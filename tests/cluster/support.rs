@@ -1,0 +1,144 @@
+//! A whole cluster in this process: real files, sockets and threads, each test its own.
+
+use quorate::client::{Access, Client, KeyValueClient};
+use quorate::config::{self, ClientConfig, InitOptions, Layout, Ports, ReplicaConfig};
+use quorate::message::Parameters;
+use quorate::node::{Handle, Node, NodeError, Options, Setup};
+use quorate::types::Span;
+use std::future::Future;
+use std::net::TcpListener;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// Long enough for any machine that makes progress at all.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What a test waits for comes, or the test says what did not.
+pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
+    match tokio::time::timeout(PATIENCE, future).await {
+        Ok(value) => value,
+        Err(_) => panic!("{what}: not within {PATIENCE:?}"),
+    }
+}
+
+/// Parameters under which checkpoints come soon.
+pub fn brisk() -> Parameters {
+    Parameters { checkpoint_interval: 8, window: 32, recovery_spacing: 1, ..Parameters::default() }
+}
+
+/// Four replicas, some of which run.
+pub struct Cluster {
+    pub layout: Layout,
+    pub nodes: Vec<Option<Handle>>,
+    _folder: TempDir,
+}
+
+impl Cluster {
+    /// The files of a cluster, of which no replica runs yet.
+    pub fn files(parameters: Parameters) -> Cluster {
+        Cluster::files_at(parameters, ports(4))
+    }
+
+    /// The same at these ports.
+    pub fn files_at(parameters: Parameters, ports: Vec<(u16, u16)>) -> Cluster {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = InitOptions {
+            directory: folder.path().join("cluster"),
+            ports: Ports::Given(ports),
+            parameters,
+            ..InitOptions::default()
+        };
+        let layout = config::init(&options).expect("a new folder");
+        Cluster { layout, nodes: (0..4).map(|_| None).collect(), _folder: folder }
+    }
+
+    /// A cluster of which all replicas run.
+    pub async fn start(parameters: Parameters) -> Cluster {
+        let mut cluster = Cluster::files(parameters);
+        for id in 0..4 {
+            cluster.up(id).await;
+        }
+        cluster
+    }
+
+    pub fn config(&self, id: usize) -> ReplicaConfig {
+        ReplicaConfig::load(&self.layout.replicas[id]).expect("the file is good")
+    }
+
+    pub fn setup(&self, id: usize) -> Setup {
+        Setup::load(&self.config(id)).expect("the keys are good")
+    }
+
+    pub async fn try_up(&mut self, id: usize, options: Options) -> Result<(), NodeError> {
+        self.nodes[id] = Some(Node::start(self.setup(id), options).await?);
+        Ok(())
+    }
+
+    pub async fn up(&mut self, id: usize) {
+        self.try_up(id, Options::default()).await.expect("it starts");
+    }
+
+    /// Stops a replica in order.
+    pub async fn down(&mut self, id: usize) {
+        let node = self.nodes[id].take().expect("it runs");
+        within("a node stops", node.stop()).await.expect("in order");
+    }
+
+    pub fn node(&self, id: usize) -> &Handle {
+        self.nodes[id].as_ref().expect("it runs")
+    }
+
+    pub fn node_mut(&mut self, id: usize) -> &mut Handle {
+        self.nodes[id].as_mut().expect("it runs")
+    }
+
+    pub fn access(&self, client: usize) -> Access {
+        let config = ClientConfig::load(&self.layout.clients[client]).expect("the file is good");
+        let mut access = Access::load(&config).expect("the keys are good");
+        access.settings.timeout = Span::seconds(PATIENCE.as_secs());
+        access
+    }
+
+    pub async fn client(&self, client: usize) -> KeyValueClient {
+        connect(self.access(client)).await
+    }
+
+    /// A client whose patience ends soon.
+    pub async fn hasty_client(&self, client: usize) -> KeyValueClient {
+        let mut access = self.access(client);
+        access.settings.timeout = Span::milliseconds(500);
+        connect(access).await
+    }
+
+    /// Waits until every replica that runs has executed so much and votes.
+    pub async fn settled(&self, executed: u64) {
+        for node in self.nodes.iter().flatten() {
+            let is_there =
+                |status: &quorate::node::Status| status.is_voting() && status.executed >= executed;
+            within("a replica catches up", node.wait_for(is_there)).await;
+        }
+    }
+}
+
+pub async fn connect(access: Access) -> KeyValueClient {
+    KeyValueClient::new(Client::connect(access).await.expect("a good configuration"))
+}
+
+/// Pairs of ports that nobody listens at. They are below those that the system gives out,
+/// so a replica that is down for a while finds its own again.
+pub fn ports(pairs: usize) -> Vec<(u16, u16)> {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    const FIRST: u32 = 12_000;
+    const COUNT: u32 = 20_000;
+    let mut free = Vec::new();
+    while free.len() < 2 * pairs {
+        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
+        let port = FIRST + (std::process::id().wrapping_mul(131) + step) % COUNT;
+        let port = u16::try_from(port).expect("a port");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            free.push(port);
+        }
+    }
+    free.chunks(2).map(|pair| (pair[0], pair[1])).collect()
+}
