@@ -8,7 +8,7 @@ use super::posts::Posts;
 use crate::byzantine::{Behaviour, Liar};
 use crate::message::{PeerMessage, ToClient};
 use crate::replica::To;
-use crate::types::{ClientId, ReplicaId};
+use crate::types::{ClientId, Instant, ReplicaId};
 use crate::wire;
 use bytes::Bytes;
 
@@ -43,6 +43,19 @@ impl Outlet for Lying {
     fn tell_client(&mut self, posts: &Posts, to: ClientId, message: ToClient) {
         for told in self.behaviour.tell_client(&mut self.liar, to, message) {
             posts.to_client(to, Bytes::from(wire::encode(&told)));
+        }
+    }
+
+    fn next(&self) -> Option<Instant> {
+        self.behaviour.next()
+    }
+
+    fn on_time(&mut self, posts: &Posts, now: Instant) {
+        self.liar.now = now;
+        if self.behaviour.next().is_some_and(|due| due <= now) {
+            for (to, told) in self.behaviour.on_time(&mut self.liar, now) {
+                posts.to_peer(to, Bytes::from(wire::encode(&told)));
+            }
         }
     }
 }

@@ -5,8 +5,9 @@ use quorate::byzantine::{Liar, cast};
 use quorate::message::Parameters;
 use quorate::node::lying::Lying;
 use quorate::node::{NodeError, Options};
-use quorate::sim::random::Random;
-use quorate::types::Committee;
+use quorate::random::Random;
+use quorate::types::{Committee, Instant};
+use std::sync::Arc;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn four_replicas_serve_a_client() {
@@ -115,6 +116,9 @@ async fn a_primary_that_lies_is_replaced_and_the_client_is_served() {
         signer: Box::new(cluster.config(0).keys().expect("the keys are good").signer),
         random: Random::new(1),
         earlier: Vec::new(),
+        conspiracy: Arc::default(),
+        now: Instant(0),
+        wakes_at: Instant(0),
     };
     let role = cast().into_iter().find(|role| role.name == "equivocating").expect("it is listed");
     let outlet = Box::new(Lying::new(liar, (role.play)()));
