@@ -313,6 +313,20 @@ fn the_file_that_may_name_the_service_still_does() {
     assert!(places(&code_of(&source), "service").next().is_some());
 }
 
+/// No file and no flag of an operator makes a node lie: what starts one knows no liar, and
+/// the ways out but the honest one are named by nobody in the sources.
+#[test]
+fn an_operators_node_cannot_be_made_to_lie() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src");
+    let code = |file: &str| code_of(&fs::read_to_string(root.join(file)).expect("a source"));
+    for file in ["cli/node.rs", "config/replica.rs", "node/mod.rs"] {
+        for word in ["byzantine", "Lying", "Liar", "cast"] {
+            assert_eq!(places(&code(file), word).count(), 0, "{file} names {word}");
+        }
+    }
+    assert_eq!(places(&code("cli/node.rs"), "outlet").count(), 0);
+}
+
 #[cfg(test)]
 mod checker {
     use super::*;

@@ -8,6 +8,7 @@
 //! | `connections` | reading and checking what others send |
 //! | [`posts`] | what waits to be sent |
 //! | [`outlet`] | from what the replica says to what is sent |
+//! | [`lying`] | the same for nodes of the test cluster that lie |
 //! | `watch`, `metrics` | what is seen of it |
 //! | [`status`], `admin` | what operators see |
 //! | `clock` | the time |
@@ -19,6 +20,7 @@ mod admin;
 mod clock;
 mod connections;
 mod inbox;
+pub mod lying;
 mod metrics;
 pub mod outlet;
 mod owner;

@@ -1,8 +1,13 @@
 //! Replicas that stop, come back, and lose their disks.
 
 use crate::support::{Cluster, brisk, within};
+use quorate::byzantine::{Liar, cast};
 use quorate::message::Parameters;
+use quorate::node::lying::Lying;
 use quorate::node::{NodeError, Options};
+use quorate::random::Random;
+use quorate::types::{Committee, Instant};
+use std::sync::Arc;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn four_replicas_serve_a_client() {
@@ -97,6 +102,36 @@ async fn a_wiped_replica_stops_until_it_recovers_in_a_new_life() {
     // The new life is one that the others need: with another down, a quorum includes it.
     cluster.down(2).await;
     client.put(b"with it", b"1").await.expect("it takes part");
+}
+
+/// P1, with real signatures over real sockets.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_primary_that_lies_is_replaced_and_the_client_is_served() {
+    let mut cluster = Cluster::files(brisk());
+    let setup = cluster.setup(0);
+    let liar = Liar {
+        id: setup.id,
+        committee: Committee::new(4).expect("four will do"),
+        cluster: setup.directory.cluster(),
+        signer: Box::new(cluster.config(0).keys().expect("the keys are good").signer),
+        random: Random::new(1),
+        earlier: Vec::new(),
+        conspiracy: Arc::default(),
+        now: Instant(0),
+        wakes_at: Instant(0),
+    };
+    let role = cast().into_iter().find(|role| role.name == "equivocating").expect("it is listed");
+    let outlet = Box::new(Lying::new(liar, (role.play)()));
+    cluster.try_up(0, Options { outlet, ..Options::default() }).await.expect("it starts");
+    for id in 1..4 {
+        cluster.up(id).await;
+    }
+    let client = cluster.client(0).await;
+    for number in 0..10u8 {
+        client.put(b"key", &[number]).await.expect("written");
+    }
+    let got = client.get(b"key").await.expect("read");
+    assert_eq!(got.found.map(|found| found.value), Some([9].as_slice().into()));
 }
 
 /// S11

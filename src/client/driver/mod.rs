@@ -1,5 +1,5 @@
 //! The client as programs use it: connections to all replicas, and a task that owns the
-//! [`Session`](super::Session) and carries out what it wants.
+//! [`Session`] and carries out what it wants.
 //!
 //! A [`Client`] is cheap to clone; any number of requests may be under way on it at once.
 //! Dropping a future stops the waiting and not the request: that may still be executed.
@@ -138,6 +138,15 @@ impl Client {
                 let (numbers, start) = opened.expect("opening a file does not panic")?;
                 (Some(numbers), start)
             }
+        };
+        let start = match start {
+            // The replicas would understand no number after so many of which they saw none.
+            Start::Continue { used, executed }
+                if used.0.saturating_sub(executed.0) >= genesis.parameters.client_window =>
+            {
+                Start::Lost
+            }
+            other => other,
         };
         let setup = Setup {
             client: access.client,
