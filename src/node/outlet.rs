@@ -26,7 +26,7 @@ pub trait Outlet: Send {
         None
     }
 
-    /// Says what it is time for.
+    /// Says what it is time for. Called in every step, so that it knows the time.
     fn on_time(&mut self, _posts: &Posts, _now: Instant) {}
 
     /// What it says of itself if it is not honest.
