@@ -13,6 +13,7 @@ use comfy_table::{Table, presets::NOTHING};
 /// of it. Never in a cluster that matters: it counts among those that may fail, and what it
 /// signs is kept as evidence against its key.
 #[derive(Args)]
+#[command(mut_arg("config", |config| config.required(false).required_unless_present("list")))]
 #[command(after_help = "Examples:
   quorate byzantine-node --list
   quorate byzantine-node --config demo/config/replica-2.toml --behaviour equivocating
@@ -24,7 +25,7 @@ pub struct Lie {
     #[arg(long, value_name = "NAME", required_unless_present = "list")]
     behaviour: Option<String>,
     /// Say who lies how, and do nothing
-    #[arg(long, exclusive = true)]
+    #[arg(long, conflicts_with = "behaviour")]
     list: bool,
     #[command(flatten)]
     serving: Option<Serving>,

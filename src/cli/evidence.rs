@@ -271,7 +271,7 @@ fn in_full(found: &Found) -> String {
     let (one, other) = both_statements(&found.record);
     format!(
         "{}.\nHeld by replicas {}. Both signatures are checked.\n\nOne statement:\n{one}\n\nThe \
-         other:\n{other}\n",
+         other:\n{other}\n\nThe record itself is in the JSON form, and --save keeps it.\n",
         in_words(&found.record),
         holders(found)
     )

@@ -105,6 +105,12 @@ impl Health {
         self.taking_part.saturating_sub(self.committee.quorum())
     }
 
+    /// How many say that they vote, liars among them.
+    fn answering(&self) -> usize {
+        let told = self.rows.iter().filter_map(|row| row.claims.as_ref().ok());
+        told.filter(|status| status.is_voting()).count()
+    }
+
     /// What an operator asks first.
     pub(super) fn headline(&self) -> String {
         let (size, quorum) = (self.committee.size(), self.committee.quorum());
@@ -119,6 +125,10 @@ impl Health {
             Verdict::ChangingViews => format!(
                 "NOT SERVING NOW: {part} of {size} replicas could take part, but fewer than \
                  {quorum} are in one view; they are changing views"
+            ),
+            Verdict::NoQuorum if self.answering() >= quorum => format!(
+                "BEYOND WHAT IT BEARS: {part} of {size} replicas take part honestly, and {quorum} \
+                 are needed; what is served rests on one that lies"
             ),
             Verdict::NoQuorum => {
                 format!("NOT SERVING: {part} of {size} replicas take part, and {quorum} are needed")
@@ -209,8 +219,13 @@ fn waiting(row: &Row) -> Option<String> {
             format!("is in view {}, of which replica {} is primary", status.view, status.primary)
         }
     };
+    let waiting = match status.held.waiting {
+        0 => String::new(),
+        count => format!(", {count} requests wait"),
+    };
     Some(format!(
-        "replica {} {what}; it acts by itself in {}, and its patience with a primary is {} now",
+        "replica {} {what}{waiting}; it acts by itself in {}, and its patience with a primary is \
+         {} now",
         row.id,
         span(status.wakes_in_ms),
         span(status.patience_ms)
@@ -223,8 +238,8 @@ fn advice(row: &Row, addresses: &BTreeMap<ReplicaId, String>) -> Option<String> 
     let trouble = row.trouble.as_ref()?;
     Some(match &row.claims {
         Err(why) => {
-            let address = addresses.get(&id).map_or("its host", String::as_str);
-            format!("replica {id}: {why}; start it, or mend the way to {address}")
+            let address = addresses.get(&id).map_or("its address", String::as_str);
+            format!("start replica {id}, or mend the way to {address}: {why}")
         }
         Ok(status) if status.running != crate::node::status::RUNNING => {
             format!("replica {id}: {trouble}; make room, and it goes on by itself")

@@ -65,11 +65,14 @@ pub struct List {
     pub next: Option<Blob>,
 }
 
+/// A receipt, or why there is none.
+type MaybeReceipt = Result<Receipt, NoReceipts>;
+
 /// A client of a cluster that replicates the key-value service.
 #[derive(Clone)]
 pub struct KeyValueClient {
     client: Client,
-    receipts: Option<Arc<Mutex<Vec<Result<Receipt, NoReceipts>>>>>,
+    receipts: Option<Arc<Mutex<Vec<MaybeReceipt>>>>,
 }
 
 impl KeyValueClient {

@@ -12,6 +12,7 @@ use crate::node::status::Exhibit;
 use crate::types::{Committee, ReplicaId};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -49,7 +50,7 @@ impl Survey {
             let (endpoint, patience) = (self.endpoint.clone(), self.patience);
             asked.spawn(async move {
                 let answer = tokio::time::timeout(patience, ask_one(&endpoint, replica, inquiry));
-                let late = || format!("it does not answer within {patience:?}");
+                let late = || format!("replica {replica} does not answer within {patience:?}");
                 (replica, answer.await.unwrap_or_else(|_| Err(late())))
             });
         }
@@ -64,10 +65,11 @@ async fn ask_one<T: DeserializeOwned>(
 ) -> Result<T, String> {
     let connection = endpoint.dial(replica).await.map_err(|error| error.to_string())?;
     let Connection { mut reader, mut writer, .. } = connection;
-    writer.write(&[inquiry.frame()]).await.map_err(|error| error.to_string())?;
+    let failed = |why: &dyn Display| format!("replica {replica} gives no answer: {why}");
+    writer.write(&[inquiry.frame()]).await.map_err(|error| failed(&error))?;
     match reader.next().await {
-        Ok(Some(frame)) => told(&frame).map_err(|error| error.to_string()),
-        Ok(None) => Err("it closed the connection without an answer".to_owned()),
-        Err(error) => Err(error.to_string()),
+        Ok(Some(frame)) => told(&frame).map_err(|error| failed(&error)),
+        Ok(None) => Err(failed(&"it closed the connection")),
+        Err(error) => Err(failed(&error)),
     }
 }
