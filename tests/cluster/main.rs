@@ -4,6 +4,7 @@
 //! that any machine meets.
 
 mod clients;
+mod operators;
 mod processes;
 mod replicas;
 mod strangers;

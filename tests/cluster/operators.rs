@@ -1,0 +1,211 @@
+//! What operators do with the binary: the demonstration, status, evidence, receipts.
+
+use crate::support::{PATIENCE, brisk};
+use quorate::cluster::{Cluster, Processes, ports};
+use quorate::config::{self, InitOptions, Ports};
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Instant;
+use tempfile::TempDir;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_quorate");
+
+fn quorate(folder: &TempDir, arguments: &[&str]) -> Output {
+    let mut command = Command::new(PROGRAM);
+    command.current_dir(folder.path()).env_remove("QUORATE_CONFIG").args(arguments);
+    command.stdin(Stdio::null()).output().expect("the binary starts")
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+/// Four processes of which some lie, ready to serve.
+fn processes(folder: &TempDir, liars: &[(u16, &str)]) -> Processes {
+    let options = InitOptions {
+        directory: folder.path().join("cluster"),
+        ports: Ports::Given(ports::free(4)),
+        parameters: brisk(),
+        ..InitOptions::default()
+    };
+    let layout = config::init(&options).expect("a new folder");
+    let mut processes = Processes::new(PROGRAM.into(), layout).expect("good files");
+    for (id, behaviour) in liars {
+        processes.corrupt(*id, behaviour);
+    }
+    for id in processes.ids() {
+        processes.start(id).expect("it starts");
+    }
+    for id in processes.ids() {
+        processes.wait_ready(id, PATIENCE).expect("it serves");
+    }
+    processes
+}
+
+fn asked(folder: &TempDir, arguments: &[&str]) -> Output {
+    let client = ["--config", "cluster/config/client-0.toml"];
+    quorate(folder, &[arguments, &client].concat())
+}
+
+/// Asks again until the answer is as wanted: replicas tell operators a little later.
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+    }
+}
+
+#[test]
+fn the_demonstration_survives_the_death_of_the_primary_and_leaves_nothing_running() {
+    let folder = folder();
+    let output = quorate(&folder, &["demo", "--once", "--kill", "0"]);
+    let told = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(told.contains("Replica 0, a primary, is killed"), "{told}");
+    assert!(told.contains("writes went on"), "{told}");
+    assert!(told.contains("Started again"), "{told}");
+    let locks = (0..4).map(|id| folder.path().join(format!("quorate-demo/data/replica-{id}")));
+    assert!(locks.into_iter().all(|path| path.is_dir()), "each has its data");
+    let again = text(&quorate(&folder, &["demo", "--once"]));
+    assert!(again.contains("made before, and used again"), "{again}");
+}
+
+#[test]
+fn the_demonstration_shows_that_a_liar_was_outvoted() {
+    let folder = folder();
+    let output = quorate(&folder, &["demo", "--once", "--byzantine", "2=client-liar"]);
+    let told = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(told.contains("Replica 2 was outvoted."), "{told}");
+    assert!(told.contains("colour is \"green\""), "{told}");
+}
+
+#[test]
+fn a_demonstration_of_more_faults_than_are_borne_is_refused() {
+    let folder = folder();
+    let faults = ["demo", "--once", "--kill", "1", "--byzantine", "2=silent"];
+    assert_eq!(quorate(&folder, &faults).status.code(), Some(2));
+    assert_eq!(quorate(&folder, &["demo", "--kill", "9"]).status.code(), Some(2));
+    assert_eq!(quorate(&folder, &["demo", "--byzantine", "2=nobody"]).status.code(), Some(2));
+}
+
+#[test]
+fn status_counts_what_can_be_lost_and_evidence_convicts() {
+    let folder = folder();
+    let mut processes = processes(&folder, &[(1, "double-voter")]);
+    for number in 0..10 {
+        let key = format!("key {number}");
+        assert_eq!(asked(&folder, &["put", &key, "value"]).status.code(), Some(0));
+    }
+    let listed = until("evidence is listed", || {
+        let listed = asked(&folder, &["evidence", "list", "-o", "json"]);
+        (listed.status.code() == Some(4)).then_some(listed)
+    });
+    let listed: Value = serde_json::from_str(&text(&listed)).expect("one object");
+    assert_eq!(listed["records"][0]["replica"], 1);
+    let id = listed["records"][0]["id"].as_str().expect("an id");
+    assert_eq!(asked(&folder, &["evidence", "show", id, "--save", "lie"]).status.code(), Some(0));
+    let verify = ["evidence", "verify", "lie", "--cluster", "cluster/config/cluster.toml"];
+    assert_eq!(quorate(&folder, &verify).status.code(), Some(0));
+
+    let status = |expected| {
+        let output = asked(&folder, &["status", "-o", "json"]);
+        assert_eq!(output.status.code(), Some(expected), "{}", text(&output));
+        serde_json::from_str::<Value>(&text(&output)).expect("one object")
+    };
+    let before = until("a checkpoint is proved", || {
+        let before = status(0);
+        let proved = before["rows"][0]["proved"]["stable"].as_u64();
+        (proved >= Some(8)).then_some(before)
+    });
+    assert_eq!((&before["verdict"], &before["can_lose"]), (&"reduced".into(), &0.into()));
+    assert_eq!(before["rows"][1]["trouble"], "caught lying");
+    processes.kill(3);
+    let after = status(3);
+    assert_eq!((&after["serves"], &after["rows"][3]["reached"]), (&false.into(), &false.into()));
+    assert!(after["advice"].as_array().is_some_and(|advice| advice.len() == 2), "{after}");
+}
+
+#[test]
+fn receipts_and_proofs_are_checked_by_the_clusters_file_alone() {
+    let folder = folder();
+    let processes = processes(&folder, &[]);
+    let ran = |arguments: &[&str]| asked(&folder, arguments).status.code();
+    for number in 0..9 {
+        assert_eq!(ran(&["put", &format!("key {number}"), "value"]), Some(0));
+    }
+    assert_eq!(ran(&["put", "invoice", "paid", "--receipt", "put"]), Some(0));
+    assert_eq!(ran(&["put", "invoice", "paid", "--receipt", "put"]), Some(7));
+    assert_eq!(ran(&["get", "invoice", "--receipt", "get"]), Some(0));
+    assert_eq!(ran(&["get", "invoice", "--read", "quorum", "--receipt", "none"]), Some(2));
+    assert_eq!(ran(&["cas", "invoice", "--absent", "x", "--receipt", "cas"]), Some(1));
+    until("a checkpoint is stable", || {
+        let code = ran(&["get", "key 0", "--read", "proved", "--receipt", "proof"]);
+        (code == Some(0)).then_some(())
+    });
+    drop(processes);
+    let verify = |file: &str| {
+        let cluster = "cluster/config/cluster.toml";
+        quorate(&folder, &["receipt", "verify", file, "--cluster", cluster, "-o", "json"])
+    };
+    for (file, result) in [("put", "written"), ("get", "the value \"paid\""), ("proof", "value")] {
+        let output = verify(file);
+        assert_eq!(output.status.code(), Some(0), "{file}");
+        let told: Value = serde_json::from_str(&text(&output)).expect("one object");
+        assert!(told["result"].as_str().is_some_and(|told| told.contains(result)), "{told}");
+    }
+    for file in ["put", "proof"] {
+        let path = folder.path().join(file);
+        let mut bytes = std::fs::read(&path).expect("it was kept");
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        std::fs::write(&path, bytes).expect("a disk");
+        assert_eq!(verify(file).status.code(), Some(4), "{file}");
+    }
+    assert_eq!(verify("cluster/config/client-0.toml").status.code(), Some(4));
+    assert_eq!(verify("nothing").status.code(), Some(7));
+}
+
+/// A child ends when its parent is gone, however that went.
+#[test]
+fn a_node_that_is_told_so_ends_with_its_standard_input() {
+    let folder = folder();
+    let options = InitOptions {
+        directory: folder.path().join("cluster"),
+        ports: Ports::Given(ports::free(4)),
+        ..InitOptions::default()
+    };
+    let layout = config::init(&options).expect("a new folder");
+    let mut command = Command::new(PROGRAM);
+    command.args(["node", "--until-stdin-closes", "--config"]).arg(&layout.replicas[0]);
+    command.stdin(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("the binary starts");
+    drop(child.stdin.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_in_one_process_serves_though_a_replica_stops_and_another_conspires() {
+    let builder = Cluster::builder().replicas(7).byzantine(5, "two-faced").parameters(brisk());
+    let mut cluster = builder.start().await.expect("it starts");
+    let client = cluster.key_value().await.expect("good files");
+    client.put(b"greeting", b"hello").await.expect("written");
+    cluster.stop(0).await.expect("in order");
+    client.put(b"greeting", b"goodbye").await.expect("written without its primary");
+    cluster.start(0).await.expect("again");
+    cluster.wait_ready(0).await.expect("it comes back");
+    let liar = cluster.status(5).expect("it runs");
+    assert_eq!(liar.malicious.as_deref(), Some("two-faced"));
+    assert!(cluster.status(1).is_some_and(|status| status.malicious.is_none()));
+    let place = cluster.layout().directory.clone();
+    cluster.shutdown().await.expect("in order");
+    assert!(!Path::new(&place).exists(), "its files are gone");
+}
