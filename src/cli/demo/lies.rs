@@ -43,7 +43,7 @@ impl Story {
         }
         println!("   {WRITES} writes went on amid its lies, all within {}.", ms(longest));
         self.says_what_each_answered(id).await?;
-        confession(cluster, id);
+        confession(cluster, id).await;
         self.shows_what_others_hold(cluster, id)
     }
 
@@ -154,16 +154,24 @@ impl Story {
     }
 }
 
-/// What the liar itself tells of its lies.
-fn confession(cluster: &Processes, id: u16) {
+/// What the liar itself tells of its lies. What a node shows of itself is made anew a few
+/// times a second, so the latest may take a moment to be there.
+async fn confession(cluster: &Processes, id: u16) {
+    let deadline = Instant::now() + LATE;
+    while count_of_lies(cluster, id) == 0 && Instant::now() < deadline {
+        tokio::time::sleep(LOOK).await;
+    }
     let Some(confession) = status(cluster, id).and_then(|status| status.confession) else {
         println!("   It does not say what it did.");
         return;
     };
-    println!(
-        "   It spoke otherwise than an honest replica {} times; some of that:",
-        confession.count
-    );
+    let count = confession.count;
+    match confession.lies.is_empty() {
+        true => println!("   It spoke otherwise than an honest replica {count} times."),
+        false => {
+            println!("   It spoke otherwise than an honest replica {count} times; some of that:");
+        }
+    }
     for lie in confession.lies.iter().take(SHOWN) {
         println!("     {lie}");
     }
