@@ -4,6 +4,7 @@
 //! that any machine meets.
 
 mod clients;
+mod leases;
 mod operators;
 mod processes;
 mod replicas;
