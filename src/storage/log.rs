@@ -200,7 +200,7 @@ impl Log {
             if let Some(end) = before.replace(end) {
                 older.insert(number - 1, end.highest);
             }
-            active = Some((path, bytes.len() as u64));
+            active = Some((path, bytes));
         }
         let (Some((path, bytes)), Some(mut end)) = (active, before) else {
             let why = "the manifest names none".to_owned();
@@ -208,8 +208,10 @@ impl Log {
         };
         let file = medium.open(&path);
         let file = file.map_err(|error| StorageError::when("opening", &path, error))?;
-        let mut active = Active { number: last, path, file, bytes, end };
-        active.cut_torn()?;
+        let mut active = Active { number: last, path, file, bytes: bytes.len() as u64, end };
+        active.make_durable(&bytes)?;
+        let named = medium.sync_directory(directory);
+        named.map_err(|error| StorageError::for_good("syncing", directory, error))?;
         let cut_bytes = std::mem::take(&mut end.torn);
         active.end = end;
         let segments = older.len() + 1;
@@ -354,13 +356,16 @@ impl Log {
 }
 
 impl Active {
-    /// Puts zeros again where a torn frame is, so that the next is written into zeros.
-    fn cut_torn(&mut self) -> Result<(), StorageError> {
-        if self.end.torn == 0 {
-            return Ok(());
-        }
-        let zeros = vec![0; self.end.torn];
-        let written = self.file.write_at(self.end.offset as u64, &zeros);
+    /// Makes durable what was read, before anything is promised of it. It may be there in
+    /// the system's memory only: if the process ended between a write and its sync, or if
+    /// that sync failed, after which another would claim success. So the last frame is
+    /// written again; those before it were synced. And zeros go where a torn one is, so
+    /// that the next is written into zeros.
+    fn make_durable(&mut self, read: &[u8]) -> Result<(), StorageError> {
+        let End { last, offset, torn, .. } = self.end;
+        let mut bytes = read[last.min(read.len())..offset.min(read.len())].to_vec();
+        bytes.resize(offset - last + torn, 0);
+        let written = self.file.write_at(last as u64, &bytes);
         written.map_err(|error| StorageError::when("writing", &self.path, error))?;
         let synced = self.file.sync();
         synced.map_err(|error| StorageError::for_good("syncing", &self.path, error))
@@ -404,7 +409,7 @@ fn begin_segment(
     medium.sync_directory(directory).map_err(failed_for_good)?;
     spares.taken();
     let (offset, chain) = (HEADER_BYTES, header.first_chain());
-    let end = End { offset, chain, highest: Seq::GENESIS, torn: 0 };
+    let end = End { offset, last: offset, chain, highest: Seq::GENESIS, torn: 0 };
     Ok(Active { number: header.number, path, file, bytes, end })
 }
 

@@ -35,6 +35,8 @@ pub(super) struct Segment<'a> {
 pub(super) struct End {
     /// Where the next frame goes.
     pub(super) offset: usize,
+    /// Where the last frame is, or the first would be.
+    pub(super) last: usize,
     /// What it goes on.
     pub(super) chain: u32,
     /// The highest number that a record of the segment is about.
@@ -79,12 +81,13 @@ impl Segment<'_> {
         let (mut offset, mut chain) = (HEADER_BYTES, header.first_chain());
         let mut has_forgotten = false;
         let mut highest = Seq::GENESIS;
+        let mut last = offset;
         loop {
             let place = Place { name: &header.name, segment: self.number, offset };
             let head = read_head(self.bytes, place);
             let Some(body) = head.and_then(|head| read_body(self.bytes, offset, head)) else {
                 let torn = self.tail(&header.name, offset, head)?;
-                return Ok((End { offset, chain, highest, torn }, has_forgotten));
+                return Ok((End { offset, last, chain, highest, torn }, has_forgotten));
             };
             let head = head.expect("what has a body has a head");
             if head.chain != chain {
@@ -95,6 +98,7 @@ impl Segment<'_> {
             has_forgotten |= entries.iter().any(|entry| matches!(entry, Entry::Compaction(..)));
             told.go_on(entries).map_err(|what| self.damaged(offset, what))?;
             chain = head.own;
+            last = offset;
             offset += frame_bytes(head.length);
         }
     }

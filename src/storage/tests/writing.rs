@@ -98,6 +98,28 @@ fn after_a_failed_sync_nothing_is_ever_written() {
     }
 }
 
+/// S8: a process that ended between a write and its sync finds its record again, in the
+/// system's memory; what is read there is on disk before anything follows from it.
+#[test]
+fn what_was_read_back_survives_the_next_loss_of_power() {
+    for operations in 0..12 {
+        let medium = Shaky::default();
+        let (mut log, _) = open(&medium, SMALL).expect("a new log");
+        // The next frame does not fit: it takes a new segment.
+        let many: Vec<Record> = (1..=8).map(vote).collect();
+        write(&mut log, &many);
+        log.append(None, &many).expect("taken");
+        medium.fail_after(operations);
+        let _ = log.sync();
+        medium.fail_after(usize::MAX);
+        drop(log);
+        let told = records(&medium);
+        for seed in 0..20 {
+            assert_eq!(records(&medium.crash(seed)), told, "{operations} operations, {seed}");
+        }
+    }
+}
+
 /// S7: a full disk takes nothing that it was not known to have room for; with room it
 /// goes on, and nothing is lost or doubled.
 #[test]
