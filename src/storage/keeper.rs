@@ -83,14 +83,18 @@ fn carry_out(
         if !std::mem::replace(&mut is_told, true) {
             tell(Err(error));
         }
-        if !wait_for_room(received, jobs) {
-            // The node stops; what is not written is not promised.
-            jobs.clear();
-            return Ok(());
-        }
-        match states.reopen() {
-            Err(error) if !error.is_full() => return Err(error),
-            Ok(()) | Err(_) => {}
+        loop {
+            if !wait_for_room(received, jobs) {
+                // The node stops; what is not written is not promised.
+                jobs.clear();
+                return Ok(());
+            }
+            match states.reopen() {
+                Ok(()) => break,
+                // To open the store takes room too.
+                Err(error) if error.is_full() => {}
+                Err(error) => return Err(error),
+            }
         }
     }
 }

@@ -21,6 +21,7 @@
 //! | `replay` | reading them back; what is a torn end, and what is damage |
 //! | `log`, `spare`, `manifest` | the segments: writing, room made ahead, which there are |
 //! | `states`, `keeper` | the states, and the thread that writes them |
+//! | `store` | the file that they are in |
 //! | `medium` | the few operations on files that the log needs |
 
 mod entry;
@@ -34,6 +35,7 @@ mod medium;
 mod replay;
 mod spare;
 mod states;
+mod store;
 
 #[cfg(test)]
 mod tests;
@@ -152,7 +154,8 @@ impl Storage {
         let log_directory = directory.join("log");
         require_log_with_states(&states_path, &log_directory)?;
         let (log, replayed) = Log::open(medium, &log_directory, identity, &options)?;
-        let opened = States::open(&states_path, identity, options.cache_bytes, replayed.below);
+        let opening = store::opener(options.cache_bytes);
+        let opened = States::open(&states_path, identity, opening, replayed.below);
         let (states, loaded) = opened?;
         let named = Real.sync_directory(directory);
         named.map_err(|error| StorageError::for_good("syncing", directory, error))?;

@@ -14,6 +14,7 @@
 
 use super::Identity;
 use super::error::{self, StorageError};
+use super::store::{self, Open};
 use crate::crypto::ClusterId;
 use crate::replica::Save;
 use crate::service::Tree;
@@ -25,6 +26,7 @@ use redb::{
     WriteTransaction,
 };
 use std::collections::BTreeMap;
+use std::io;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path as FilePath, PathBuf};
@@ -60,7 +62,7 @@ pub(super) enum Job {
 pub(super) struct States {
     path: PathBuf,
     identity: Identity,
-    cache_bytes: usize,
+    opening: Open,
     /// None only while it is opened again.
     database: Option<Database>,
     kept: Kept,
@@ -109,11 +111,11 @@ impl States {
     pub(super) fn open(
         path: &FilePath,
         identity: Identity,
-        cache_bytes: usize,
+        opening: Open,
         stable: Seq,
     ) -> Result<(States, Loaded), StorageError> {
         let (path, database, kept) = (path.to_owned(), None, Kept::default());
-        let mut states = States { path, identity, cache_bytes, database, kept };
+        let mut states = States { path, identity, opening, database, kept };
         let loaded = states.guarded(|states| states.load())?;
         let latest = loaded.states.keys().next_back().copied();
         if stable > latest.unwrap_or_default() {
@@ -201,9 +203,7 @@ impl States {
 
     /// Opens the file and reads everything.
     fn load(&mut self) -> Result<Loaded, Trouble> {
-        let mut builder = Database::builder();
-        builder.set_cache_size(self.cache_bytes);
-        let database = self.database.insert(builder.create(&self.path)?);
+        let database = self.database.insert(store::open(&self.path, &self.opening)?);
         let transaction = database.begin_write()?;
         prepare(&transaction, self.identity)?;
         commit(transaction)?;
@@ -250,6 +250,9 @@ impl Trouble {
             Trouble::Store(redb::Error::Io(error)) if error::is_want_of_room(&error) => {
                 StorageError::Full { path, error }
             }
+            Trouble::Store(redb::Error::Io(error)) if is_of_content(&error) => {
+                StorageError::Unreadable { path, why: error.to_string() }
+            }
             Trouble::Store(redb::Error::Io(error)) => StorageError::for_good("using", &path, error),
             Trouble::Store(error) => StorageError::Unreadable { path, why: error.to_string() },
             Trouble::Nonsense(why) => StorageError::Unreadable { path, why: why.to_owned() },
@@ -262,6 +265,11 @@ impl Trouble {
             }
         }
     }
+}
+
+/// Whether the file could be read, and what stood in it is not what the store wrote.
+fn is_of_content(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
 /// Commits so that it is durable, and that opening the file costs nothing after a crash.

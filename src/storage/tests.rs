@@ -9,6 +9,7 @@ use tempfile::TempDir;
 mod damage;
 mod directory;
 mod model;
+mod room;
 mod shaky;
 mod states;
 mod writing;

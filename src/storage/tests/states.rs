@@ -10,7 +10,7 @@ use redb::{Database, TableDefinition};
 const CACHE_BYTES: usize = 4 << 20;
 
 fn open(path: &Path, stable: u64) -> Result<(States, Loaded), StorageError> {
-    States::open(path, own(), CACHE_BYTES, Seq(stable))
+    States::open(path, own(), store::opener(CACHE_BYTES), Seq(stable))
 }
 
 fn reopened(path: &Path, stable: u64) -> BTreeMap<Seq, Digest> {
