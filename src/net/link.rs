@@ -11,7 +11,7 @@ use bytes::Bytes;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 /// The shortest pause before a replica is dialed again; it doubles.
 const LEAST_PAUSE: Duration = Duration::from_millis(50);
@@ -21,6 +21,19 @@ const MOST_PAUSE: Duration = Duration::from_secs(2);
 
 /// A connection that lasted so long was a good one: the next is dialed soon.
 const LASTING: Duration = Duration::from_secs(2);
+
+/// The most bytes of frames that came over one link and are not handled yet. A single
+/// frame may have more.
+const MOST_RECEIVED_BYTES: usize = 16 << 20;
+
+/// A frame that came over a link. It takes its room there until this is dropped.
+pub struct Received {
+    /// Who sent it.
+    pub from: ReplicaId,
+    /// What was sent.
+    pub frame: Bytes,
+    _room: OwnedSemaphorePermit,
+}
 
 /// Whether a replica can be reached.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,6 +54,7 @@ pub struct Link {
     outbox: Outbox,
     reach: Mutex<Reach>,
     was_connected: AtomicBool,
+    room: Arc<Semaphore>,
 }
 
 impl Link {
@@ -51,6 +65,7 @@ impl Link {
             outbox: Outbox::new(Room::UNREACHED),
             reach: Mutex::new(Reach::Dialing),
             was_connected: AtomicBool::new(false),
+            room: Arc::new(Semaphore::new(MOST_RECEIVED_BYTES)),
         }
     }
 
@@ -76,11 +91,7 @@ impl Link {
 
     /// Keeps the link up, for ever. Frames that come in go to `received`; without one,
     /// nothing is expected from the other side, and whatever comes ends the connection.
-    pub async fn keep(
-        &self,
-        endpoint: &Endpoint,
-        received: Option<mpsc::Sender<(ReplicaId, Bytes)>>,
-    ) -> ! {
+    pub async fn keep(&self, endpoint: &Endpoint, received: Option<mpsc::Sender<Received>>) -> ! {
         let mut pause = LEAST_PAUSE;
         loop {
             match endpoint.dial(self.to).await {
@@ -104,7 +115,7 @@ impl Link {
     async fn carry(
         &self,
         connection: Connection,
-        received: Option<&mpsc::Sender<(ReplicaId, Bytes)>>,
+        received: Option<&mpsc::Sender<Received>>,
     ) -> String {
         let Connection { mut reader, mut writer, .. } = connection;
         let reading = async {
@@ -117,7 +128,7 @@ impl Link {
                 let Some(received) = received else {
                     return "the other side sent something where nothing belongs".to_owned();
                 };
-                if received.send((self.to, frame)).await.is_err() {
+                if received.send(self.received(frame).await).await.is_err() {
                     return "this side is being closed".to_owned();
                 }
             }
@@ -136,7 +147,14 @@ impl Link {
         }
     }
 
-    fn connected(&self) {
+    /// A frame, as soon as there is room for it.
+    async fn received(&self, frame: Bytes) -> Received {
+        let bytes = u32::try_from(frame.len().min(MOST_RECEIVED_BYTES)).expect("not so many");
+        let room = Arc::clone(&self.room).acquire_many_owned(bytes).await;
+        Received { from: self.to, frame, _room: room.expect("nobody closes it") }
+    }
+
+    pub(crate) fn connected(&self) {
         tracing::info!(replica = self.to.0, "connected");
         self.was_connected.store(true, Ordering::SeqCst);
         self.outbox.resize(Room::PEER);
@@ -181,4 +199,33 @@ fn reach_after(error: &DialError) -> Reach {
 fn jittered(pause: Duration) -> Duration {
     let chance = getrandom::u32().unwrap_or(u32::MAX);
     pause / 2 + pause.mul_f64(f64::from(chance) / f64::from(u32::MAX) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    /// K1: a replica that sends more than is taken fills its own room, and no memory.
+    #[test]
+    fn what_is_not_handled_yet_is_bounded_in_bytes() {
+        let link = Link::new(ReplicaId(1));
+        let frame = Bytes::from(vec![0; MOST_RECEIVED_BYTES / 2]);
+        let mut context = Context::from_waker(Waker::noop());
+        let mut receive =
+            |bytes: &Bytes| match pin!(link.received(bytes.clone())).poll(&mut context) {
+                Poll::Ready(received) => Some(received),
+                Poll::Pending => None,
+            };
+        let first = receive(&frame).expect("there is room");
+        let second = receive(&frame).expect("there is room");
+        assert!(receive(&Bytes::from_static(b"x")).is_none());
+        drop(first);
+        assert!(receive(&Bytes::from_static(b"x")).is_some());
+        drop(second);
+        let larger = Bytes::from(vec![0; MOST_RECEIVED_BYTES + 1]);
+        assert_eq!(receive(&larger).expect("it is alone").frame.len(), larger.len());
+    }
 }

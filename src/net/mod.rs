@@ -43,6 +43,6 @@ pub use endpoint::{Connection, DialError, Endpoint};
 pub use frame::{FrameError, FrameReader, FrameWriter};
 pub use identity::Identity;
 pub use limits::Limits;
-pub use link::{Link, Reach};
+pub use link::{Link, Reach, Received};
 pub use outbox::{Outbox, Room};
 pub use refusal::Refusal;

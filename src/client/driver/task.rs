@@ -8,9 +8,9 @@ use crate::client::Session;
 use crate::client::outcome::{Freshness, Outcome, SubmitError, Ticket, ToReplica, Unread};
 use crate::crypto::Ed25519;
 use crate::message::ToClient;
-use crate::net::{Link, Reach};
+use crate::net::{Link, Reach, Received};
 use crate::service::Refusal;
-use crate::types::{Committee, Instant, ReplicaId, Span};
+use crate::types::{Committee, Instant, Span};
 use crate::wire::{self, Blob};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
@@ -86,7 +86,7 @@ impl Driver {
     pub(super) async fn run(
         mut self,
         mut commands: mpsc::Receiver<Command>,
-        mut frames: mpsc::Receiver<(ReplicaId, Bytes)>,
+        mut frames: mpsc::Receiver<Received>,
     ) {
         let mut closed = None;
         loop {
@@ -135,7 +135,7 @@ impl Driver {
         [self.session.next_deadline(), waiting, look].into_iter().flatten().min()
     }
 
-    fn on_frame(&mut self, (from, frame): (ReplicaId, Bytes)) {
+    fn on_frame(&mut self, Received { from, frame, .. }: Received) {
         let Ok(message) = wire::decode::<ToClient>(&frame, wire::MOST_BYTES) else {
             tracing::debug!(%from, "sent what is no answer");
             return;
