@@ -5,7 +5,7 @@
 //! To write seldom, numbers are reserved ahead, more at a time the more are used; those
 //! left over at a crash are skipped, which costs nothing.
 //!
-//! A file that is missing, torn, or of another cluster says nothing: the session then asks
+//! A file that is missing, torn, rotten, or of another cluster says nothing: the session then asks
 //! the replicas (see [`crate::client::resume`]).
 
 use crate::client::Start;
@@ -24,7 +24,7 @@ const MOST_RESERVED: u64 = 64;
 const LOCK_RETRY: Duration = Duration::from_millis(20);
 
 /// The bytes of the file: one line of fixed length, written at once.
-const BYTES: usize = 160;
+const BYTES: usize = 192;
 
 /// Why the count cannot be kept.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +88,11 @@ impl Numbers {
                 Err(TryLockError::Error(error)) => return Err(io(error)),
             }
         }
+        // The file is new, perhaps, and what is written to it is as durable as its name.
+        let folder = path.parent().filter(|folder| *folder != Path::new(""));
+        let named =
+            File::open(folder.unwrap_or(Path::new("."))).and_then(|folder| folder.sync_all());
+        named.map_err(io)?;
         let mut numbers =
             Numbers { path: path.to_owned(), file, cluster, client, reserved: 0, ahead: 0 };
         let start = numbers.read().map_err(io)?;
@@ -122,6 +127,7 @@ impl Numbers {
     fn line(&self, used: RequestNumber, executed: RequestNumber) -> String {
         let (cluster, client) = (self.cluster.0, self.client);
         let line = format!("cluster {cluster} client {client} used {used} executed {executed}");
+        let line = format!("{line} checksum {:08x}", crc32fast::hash(line.as_bytes()));
         format!("{line:<width$}\n", width = BYTES - 1)
     }
 
@@ -149,7 +155,8 @@ impl Numbers {
             && field("client")? == self.client.to_string();
         let used = RequestNumber(field("used")?.parse().ok()?);
         let executed = RequestNumber(field("executed")?.parse().ok()?);
-        (is_ours && executed <= used).then_some(Start::Continue { used, executed })
+        let is_whole = bytes == self.line(used, executed).as_bytes();
+        (is_ours && is_whole && executed <= used).then_some(Start::Continue { used, executed })
     }
 }
 
@@ -209,6 +216,22 @@ mod tests {
         let (_held, _) = open(&path);
         let second = Numbers::open(&path, CLUSTER, ClientId(3), Duration::ZERO);
         assert!(matches!(second, Err(CountError::InUse { .. })));
+    }
+
+    #[test]
+    fn a_rotten_file_says_nothing() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("session");
+        let (mut numbers, _) = open(&path);
+        numbers.settle(at(5, 4)).expect("a disk");
+        drop(numbers);
+        let whole = std::fs::read(&path).expect("it is there");
+        for at in (0..whole.len()).filter(|at| whole[*at] != b' ') {
+            let mut rotten = whole.clone();
+            rotten[at] ^= 1;
+            std::fs::write(&path, &rotten).expect("a disk");
+            assert_eq!(open(&path).1, Start::Lost, "byte {at}");
+        }
     }
 
     #[test]
