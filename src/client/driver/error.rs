@@ -84,7 +84,10 @@ pub enum Error {
     #[error("nothing was sent, and so nothing happened: {0}")]
     Count(String),
     /// The client was closed.
-    #[error("the client was closed")]
+    #[error(
+        "the client was closed, or stopped at an error of its own: what was under way may have \
+         been executed, or may still be"
+    )]
     Closed,
 }
 

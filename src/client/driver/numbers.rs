@@ -124,6 +124,12 @@ impl Numbers {
         }
     }
 
+    /// From now on nothing can be written.
+    #[cfg(test)]
+    pub(super) fn lose_disk(&mut self) {
+        self.file = File::open(&self.path).expect("it is there");
+    }
+
     fn line(&self, used: RequestNumber, executed: RequestNumber) -> String {
         let (cluster, client) = (self.cluster.0, self.client);
         let line = format!("cluster {cluster} client {client} used {used} executed {executed}");

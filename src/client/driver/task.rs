@@ -13,7 +13,7 @@ use crate::service::Refusal;
 use crate::types::{Committee, Instant, Span};
 use crate::wire::{self, Blob};
 use bytes::Bytes;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
@@ -57,6 +57,8 @@ pub(super) struct Driver {
     onlooker: Option<Onlooker>,
     waiting: VecDeque<Waiting>,
     pending: BTreeMap<Ticket, Answer>,
+    /// Those of which nothing has left yet.
+    unsent: BTreeSet<Ticket>,
     look_due: Instant,
 }
 
@@ -78,6 +80,7 @@ impl Driver {
             onlooker,
             waiting: VecDeque::new(),
             pending: BTreeMap::new(),
+            unsent: BTreeSet::new(),
             look_due: Instant(0),
         }
     }
@@ -156,9 +159,10 @@ impl Driver {
             self.tell(ticket, outcome);
         }
         if let Err(error) = self.reserve() {
-            self.refuse_all(&error);
+            self.refuse_unsent(&error);
             return;
         }
+        self.unsent.clear();
         for (to, message) in self.session.take_outgoing() {
             let frame = Bytes::from(wire::encode(&message));
             match to {
@@ -198,6 +202,7 @@ impl Driver {
             match asked {
                 Ok(ticket) => {
                     self.pending.insert(ticket, answer);
+                    self.unsent.insert(ticket);
                 }
                 Err(error) if is_for_now(error) => {
                     self.waiting.push_front(Waiting { wanted, deadline, answer });
@@ -235,11 +240,14 @@ impl Driver {
         Error::Unknown { declined, missing }
     }
 
-    /// Whether no replica was ever reached. What waits to be sent is thrown away first, so
+    /// Whether no replica was ever reached. If so, what waits to be sent is thrown away, so
     /// that it is still true when the next connection comes.
     fn is_unheard(&self) -> bool {
-        self.links.iter().for_each(|link| link.outbox().clear());
-        !self.links.iter().any(|link| link.was_connected())
+        let is_unheard = || !self.links.iter().any(|link| link.was_connected());
+        if is_unheard() {
+            self.links.iter().for_each(|link| link.outbox().clear());
+        }
+        is_unheard()
     }
 
     /// Whoever is refused by so many that no quorum is left need not wait.
@@ -264,16 +272,24 @@ impl Driver {
 
     /// Nothing that is under way is sent or answered any more.
     fn refuse_all(&mut self, error: &Error) {
+        self.unsent = self.pending.keys().copied().collect();
+        self.refuse_unsent(error);
+    }
+
+    /// What was not sent yet never is. What was sent before goes on.
+    fn refuse_unsent(&mut self, error: &Error) {
         let now = self.now();
-        for (ticket, answer) in std::mem::take(&mut self.pending) {
+        for ticket in std::mem::take(&mut self.unsent) {
             self.session.abandon(now, ticket);
-            let _ = answer.send(Err(error.clone()));
+            if let Some(answer) = self.pending.remove(&ticket) {
+                let _ = answer.send(Err(error.clone()));
+            }
         }
         for waiting in std::mem::take(&mut self.waiting) {
             let _ = waiting.answer.send(Err(error.clone()));
         }
+        // What belongs to others among this is asked again in its time.
         drop(self.session.take_outgoing());
-        drop(self.session.take_outcomes());
     }
 
     fn missing(&self) -> Missing {
@@ -333,5 +349,66 @@ async fn sleep_until(began: tokio::time::Instant, due: Option<Instant>) {
     match due.and_then(|due| began.checked_add(Duration::from_micros(due.0))) {
         Some(due) => tokio::time::sleep_until(due).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{Settings, Setup, Start};
+    use crate::crypto::{ClusterId, SecretKey};
+    use crate::message::{Genesis, Parameters};
+    use crate::service::kv::KeyValue;
+    use crate::types::{ClientId, Nonce, ReplicaId};
+
+    fn session() -> Session<Ed25519> {
+        let key = |seed: u8| SecretKey::from_seed(&[seed; 32]);
+        let genesis = Genesis {
+            name: b"story".to_vec().into(),
+            replicas: (0..4).map(|one| key(one).public()).collect(),
+            clients: [key(9).public()].into_iter().collect(),
+            parameters: Parameters::default(),
+        };
+        let setup = Setup {
+            client: ClientId(0),
+            signer: Box::new(key(9)),
+            genesis: genesis.checked().expect("a good genesis"),
+            service: Arc::new(KeyValue),
+            scheme: Ed25519,
+        };
+        Session::new(Instant(0), setup, Settings::default(), Start::New, Nonce(7))
+    }
+
+    fn ask(driver: &mut Driver) -> oneshot::Receiver<Result<Outcome, Error>> {
+        let (answer, answered) = oneshot::channel();
+        let wanted = Wanted::Submit(vec![Blob::from("x")]);
+        driver.waiting.push_back(Waiting { wanted, deadline: Instant(u64::MAX), answer });
+        driver.carry_out();
+        answered
+    }
+
+    /// K9: that a later number cannot be written down says nothing of what was sent before.
+    #[tokio::test]
+    async fn a_lost_count_fails_what_was_not_sent_and_nothing_else() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("session");
+        let cluster = ClusterId(crate::types::Digest([7; 32]));
+        let opened = Numbers::open(&path, cluster, ClientId(0), Duration::ZERO);
+        let (numbers, _) = opened.expect("nobody else has it");
+        let committee = Committee::new(4).expect("enough");
+        let links: Vec<Arc<Link>> =
+            committee.replicas().map(|replica| Arc::new(Link::new(replica))).collect();
+        links.iter().for_each(|link| link.connected());
+        let began = tokio::time::Instant::now();
+        let mut driver = Driver::new(session(), Some(numbers), links, committee, began, None);
+
+        let mut sent = ask(&mut driver);
+        let primary = Arc::clone(&driver.links[usize::from(ReplicaId(0).0)]);
+        assert_eq!(primary.outbox().depth().0, 1);
+        driver.numbers.as_mut().expect("it has them").lose_disk();
+        let mut unsent = ask(&mut driver);
+        assert!(matches!(unsent.try_recv(), Ok(Err(Error::Count(_)))));
+        assert!(sent.try_recv().is_err(), "it is under way still");
+        assert_eq!(primary.outbox().depth().0, 1, "and nothing else is");
     }
 }
