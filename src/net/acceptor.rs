@@ -58,9 +58,13 @@ impl Acceptor {
     /// The next connection. Those that fail or are refused are counted and never seen
     /// here. May be dropped while it waits and called again.
     pub async fn accept(&mut self) -> Connection {
-        match self.ready.recv().await {
-            Some(connection) => connection,
-            None => std::future::pending().await,
+        if let Some(connection) = self.ready.recv().await {
+            return connection;
+        }
+        match (&mut self.task).await {
+            // Whoever waits for connections must not wait for ever.
+            Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+            Ok(()) | Err(_) => std::future::pending().await,
         }
     }
 }

@@ -30,6 +30,9 @@ pub mod posts;
 pub mod status;
 mod watch;
 
+#[cfg(test)]
+mod tests;
+
 pub use outlet::{Honest, Outlet};
 pub use posts::Posts;
 pub use status::Status;
@@ -398,9 +401,14 @@ impl Handle {
 
     /// Waits until the node ends by itself, which it does only for an error.
     pub async fn ended(&mut self) -> NodeError {
-        match (&mut self.ended).await {
-            Ok(Err(error)) => error,
-            Ok(Ok(())) | Err(_) => NodeError::Bug,
+        tokio::select! {
+            ended = &mut self.ended => match ended {
+                Ok(Err(error)) => error,
+                Ok(Ok(())) | Err(_) => NodeError::Bug,
+            },
+            // They go on as long as the node does: a node of which a part is gone is worth
+            // less than one that is started again.
+            Some(_) = self.tasks.join_next() => NodeError::Bug,
         }
     }
 
