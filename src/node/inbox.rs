@@ -120,12 +120,16 @@ impl<T> Inbox<T> {
             // look again.
             let mut waiting = pin!(room.notified());
             waiting.as_mut().enable();
-            item = match self.offer(source, back, bytes) {
+            let again;
+            (item, again) = match self.offer(source, back, bytes) {
                 Offered::Taken => return Ok(()),
                 Offered::Closed => return Err(Closed),
-                Offered::Full(back, _) => back,
+                Offered::Full(back, room) => (back, room),
             };
-            waiting.await;
+            // What is lacking may be another room by now, and nobody tells of the first.
+            if Arc::ptr_eq(&room, &again) {
+                waiting.await;
+            }
         }
     }
 
