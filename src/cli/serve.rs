@@ -4,11 +4,15 @@ use super::{Exit, Failure};
 use crate::config::{Log, LogFormat, ReplicaConfig};
 use crate::node::{Node, NodeError, Options, Setup};
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
+
+/// The files that a node has open beside those of replicas and clients.
+const OWN_FILES: usize = 64;
 
 /// Which replica, and how it is started.
 #[derive(Args)]
@@ -37,6 +41,7 @@ impl Serving {
         let config = self.config()?;
         begin_logging(&config.log)?;
         let setup = Setup::load(&config).map_err(Failure::local)?;
+        raise_file_limit(&config);
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
         let runtime = runtime
             .map_err(|error| Failure::local(format!("the system gives no threads: {error}")))?;
@@ -77,6 +82,27 @@ async fn run(setup: Setup, options: Options, until_stdin_closes: bool) -> Result
     node.stop().await.map_err(failure)?;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Each connection is an open file, and a log that cannot open its next one ends the node:
+/// so it takes as many as the system allows, and says if those may be too few.
+fn raise_file_limit(config: &ReplicaConfig) {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    // Where that is not allowed, there are as many as before.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let limits = &config.limits;
+    let replicas = 2 * config.cluster.replicas.len();
+    let parts = [limits.handshakes, limits.client_connections, replicas, OWN_FILES];
+    let needed = parts.into_iter().fold(0, usize::saturating_add);
+    let allowed = getrlimit(Resource::Nofile).current;
+    if let Some(allowed) = allowed.filter(|allowed| *allowed < needed as u64) {
+        tracing::warn!(
+            allowed,
+            needed,
+            "the system allows fewer open files than this node's connections may need: raise \
+             'ulimit -n' (LimitNOFILE= in systemd), or lower limits.client_connections"
+        );
+    }
 }
 
 fn failure(error: NodeError) -> Failure {

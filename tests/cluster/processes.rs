@@ -120,3 +120,29 @@ fn without_a_cluster_the_command_line_says_so_by_its_code() {
     let output = command.args(["get", "key", "--config", "/nowhere"]).output().expect("it starts");
     assert_eq!(output.status.code(), Some(7));
 }
+
+/// K6: a log that finds no file to go on in ends the node, however many clients connect.
+#[test]
+fn a_node_takes_all_the_files_that_the_system_allows() {
+    let cluster = Cluster::files(Parameters::default());
+    let mut command = Command::new("sh");
+    command.args(["-c", "ulimit -Sn 256 && exec \"$@\"", "sh", env!("CARGO_BIN_EXE_quorate")]);
+    command.args(["node", "--config"]).arg(&cluster.layout.replicas[0]);
+    command.env_remove("QUORATE_CONFIG").stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("the binary starts");
+    let limits = format!("/proc/{}/limits", child.id());
+    let began = std::time::Instant::now();
+    let is_raised = || {
+        let limits = std::fs::read_to_string(&limits).expect("it runs");
+        let files = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+        let files: Vec<&str> = files.expect("one of the limits").split_whitespace().collect();
+        files[0] == files[1]
+    };
+    while !is_raised() && began.elapsed() < PATIENCE {
+        std::thread::yield_now();
+    }
+    let is_raised = is_raised();
+    child.kill().expect("it is ours");
+    child.wait().expect("it ends");
+    assert!(is_raised);
+}
