@@ -1,7 +1,8 @@
 //! The bytes of the log: segments, and the frames in them.
 //!
 //! A segment is a file of zeros whose first [`HEADER_BYTES`] say whose it is and which
-//! one. Behind them, at multiples of [`ALIGNMENT`], stand frames, one for each sync:
+//! one. Behind them, at multiples of [`ALIGNMENT`], stand frames, one for each sync, or
+//! several if it is for very much:
 //!
 //! ```text
 //! length of the body, chain, checksum of the body, checksum of all this   four times u32

@@ -16,12 +16,15 @@ use crate::replica::effects::Durable;
 use crate::replica::{Compaction, Record};
 use crate::types::Seq;
 use crate::wire::MOST_BYTES;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The most bytes that one sync makes durable.
+/// A frame that has so many bytes takes no other record.
+const LARGE_FRAME_BYTES: usize = 64 << 20;
+
+/// The most bytes of a frame: a new beginning is never taken apart.
 const MOST_FRAME_BYTES: usize = 1 << 30;
 
 /// The log's end, where records go.
@@ -33,8 +36,12 @@ pub(super) struct Log {
     active: Active,
     /// The highest number that a record in each of the older segments is about.
     older: BTreeMap<u64, Seq>,
-    /// What is appended and not written, behind room for a frame's head.
+    /// Frames that are appended and not written, each behind room for its head.
+    full: VecDeque<Vec<u8>>,
+    /// The frame after them, which takes more.
     buffer: Vec<u8>,
+    /// The bytes at which a frame is full.
+    large_bytes: usize,
     waiting: Waiting,
     forgotten: Forgotten,
     manifest: Manifest,
@@ -65,6 +72,8 @@ struct Forgotten {
 struct Waiting {
     highest: Seq,
     below: Option<Seq>,
+    /// Where the first frame of it stands, once that is written.
+    segment: Option<u64>,
 }
 
 /// What a log was found to hold.
@@ -149,7 +158,9 @@ impl Log {
             segment_bytes: options.segment_bytes,
             active,
             older: BTreeMap::new(),
+            full: VecDeque::new(),
             buffer: vec![0; HEAD_BYTES],
+            large_bytes: LARGE_FRAME_BYTES,
             waiting: Waiting::default(),
             forgotten: Forgotten::default(),
             manifest,
@@ -224,7 +235,9 @@ impl Log {
             segment_bytes: options.segment_bytes,
             active,
             older,
+            full: VecDeque::new(),
             buffer: vec![0; HEAD_BYTES],
+            large_bytes: LARGE_FRAME_BYTES,
             waiting: Waiting::default(),
             forgotten,
             manifest,
@@ -242,9 +255,12 @@ impl Log {
         records: &[Record],
     ) -> Result<(), StorageError> {
         self.require_running()?;
-        let before = self.buffer.len();
-        let put = put_all(compaction, records, &mut self.buffer);
-        if let Err(error) = put {
+        let (frames, before) = (self.full.len(), self.buffer.len());
+        if let Err(error) = self.put_all(compaction, records) {
+            if self.full.len() > frames {
+                self.buffer = self.full.swap_remove_back(frames).expect("there is one more");
+                self.full.truncate(frames);
+            }
             self.buffer.truncate(before);
             return Err(error);
         }
@@ -257,9 +273,41 @@ impl Log {
         Ok(())
     }
 
+    fn put_all(
+        &mut self,
+        compaction: Option<&Compaction>,
+        records: &[Record],
+    ) -> Result<(), StorageError> {
+        let too_large = |TooLarge(bytes)| StorageError::TooLarge { bytes, limit: MOST_BYTES };
+        if let Some(compaction) = compaction {
+            entry::put_compaction(compaction, &mut self.buffer).map_err(too_large)?;
+            self.close_frame()?;
+        }
+        for record in records {
+            entry::put_record(record, &mut self.buffer).map_err(too_large)?;
+            self.close_frame()?;
+        }
+        Ok(())
+    }
+
+    /// Begins another frame where this one is large enough.
+    fn close_frame(&mut self) -> Result<(), StorageError> {
+        match self.buffer.len() {
+            bytes if bytes > MOST_FRAME_BYTES => {
+                Err(StorageError::TooLarge { bytes, limit: MOST_FRAME_BYTES })
+            }
+            bytes if bytes >= self.large_bytes => {
+                let full = std::mem::replace(&mut self.buffer, vec![0; HEAD_BYTES]);
+                self.full.push_back(full);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// Whether something waits for a sync.
     pub(super) fn has_waiting(&self) -> bool {
-        self.buffer.len() > HEAD_BYTES
+        !self.full.is_empty() || self.buffer.len() > HEAD_BYTES
     }
 
     /// Makes all that was appended durable. Where there is no room, all stays as it was,
@@ -269,7 +317,7 @@ impl Log {
         if !self.has_waiting() {
             return Ok((Durable::after_sync(), None));
         }
-        let written = self.write();
+        let written = self.write_all();
         if let Err(error) = &written
             && !error.is_full()
         {
@@ -277,10 +325,9 @@ impl Log {
         }
         written?;
         let durable = Durable::after_sync();
-        let Waiting { highest, below } = std::mem::take(&mut self.waiting);
-        self.active.end.highest = self.active.end.highest.max(highest);
-        if let Some(below) = below {
-            self.forgotten = Forgotten { below, segment: self.active.number };
+        let Waiting { below, segment, .. } = std::mem::take(&mut self.waiting);
+        if let (Some(below), Some(segment)) = (below, segment) {
+            self.forgotten = Forgotten { below, segment };
             self.clean_up();
         }
         Ok((durable, below))
@@ -293,9 +340,27 @@ impl Log {
         }
     }
 
+    /// Writes all frames, each after the sync of the one before: only the last can be torn.
+    fn write_all(&mut self) -> Result<(), StorageError> {
+        while let Some(next) = self.full.pop_front() {
+            let last = std::mem::replace(&mut self.buffer, next);
+            let written = self.write();
+            let next = std::mem::replace(&mut self.buffer, last);
+            if let Err(error) = written {
+                self.full.push_front(next);
+                return Err(error);
+            }
+        }
+        match self.has_waiting() {
+            true => self.write(),
+            false => Ok(()),
+        }
+    }
+
     fn write(&mut self) -> Result<(), StorageError> {
         // The body's last byte is not there yet.
         let bytes = frame_bytes(self.buffer.len() - HEAD_BYTES + 1) as u64;
+        self.active.cut_torn()?;
         if self.active.end.offset as u64 + bytes > self.active.bytes {
             self.roll(bytes)?;
         }
@@ -305,6 +370,7 @@ impl Log {
         let chain = seal(&mut self.buffer, place, chain);
         let path = &self.active.path;
         if let Err(error) = self.active.file.write_at(offset as u64, &self.buffer) {
+            self.active.end.torn = self.buffer.len();
             self.buffer.truncate(waiting);
             return Err(StorageError::when("writing", path, error));
         }
@@ -312,6 +378,8 @@ impl Log {
         synced.map_err(|error| StorageError::for_good("syncing", path, error))?;
         self.active.end.offset += self.buffer.len();
         self.active.end.chain = chain;
+        self.active.end.highest = self.active.end.highest.max(self.waiting.highest);
+        self.waiting.segment.get_or_insert(self.active.number);
         self.buffer.truncate(HEAD_BYTES);
         Ok(())
     }
@@ -356,6 +424,20 @@ impl Log {
 }
 
 impl Active {
+    /// Puts zeros again where a write stopped for want of room, so that what comes next is
+    /// written into zeros, be it here or in another segment.
+    fn cut_torn(&mut self) -> Result<(), StorageError> {
+        if self.end.torn > 0 {
+            let zeros = vec![0; self.end.torn];
+            let written = self.file.write_at(self.end.offset as u64, &zeros);
+            written.map_err(|error| StorageError::when("writing", &self.path, error))?;
+            let synced = self.file.sync();
+            synced.map_err(|error| StorageError::for_good("syncing", &self.path, error))?;
+            self.end.torn = 0;
+        }
+        Ok(())
+    }
+
     /// Makes durable what was read, before anything is promised of it. It may be there in
     /// the system's memory only: if the process ended between a write and its sync, or if
     /// that sync failed, after which another would claim success. So the last frame is
@@ -369,24 +451,6 @@ impl Active {
         written.map_err(|error| StorageError::when("writing", &self.path, error))?;
         let synced = self.file.sync();
         synced.map_err(|error| StorageError::for_good("syncing", &self.path, error))
-    }
-}
-
-fn put_all(
-    compaction: Option<&Compaction>,
-    records: &[Record],
-    buffer: &mut Vec<u8>,
-) -> Result<(), StorageError> {
-    let too_large = |TooLarge(bytes)| StorageError::TooLarge { bytes, limit: MOST_BYTES };
-    if let Some(compaction) = compaction {
-        entry::put_compaction(compaction, buffer).map_err(too_large)?;
-    }
-    for record in records {
-        entry::put_record(record, buffer).map_err(too_large)?;
-    }
-    match buffer.len() {
-        bytes if bytes <= MOST_FRAME_BYTES => Ok(()),
-        bytes => Err(StorageError::TooLarge { bytes, limit: MOST_FRAME_BYTES }),
     }
 }
 
@@ -422,6 +486,12 @@ fn remove(medium: &dyn Medium, path: &Path) {
 
 #[cfg(test)]
 impl Log {
+    /// A log whose frames are full at so many bytes.
+    pub(super) fn with_frames_of(mut self, bytes: usize) -> Log {
+        self.large_bytes = bytes;
+        self
+    }
+
     /// Where the next frame goes.
     pub(super) fn position(&self) -> (PathBuf, usize) {
         (self.active.path.clone(), self.active.end.offset)

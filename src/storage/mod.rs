@@ -183,8 +183,8 @@ impl Storage {
         self.log.append(compaction.as_ref(), records)
     }
 
-    /// Makes all that was appended durable, with one write and one sync; with none if
-    /// nothing was.
+    /// Makes all that was appended durable, with one write and one sync unless it is very
+    /// much; with none if nothing was.
     ///
     /// After [`StorageError::Full`] nothing is lost or half done: what was appended waits
     /// for the next call, and nothing that it promises may be said before one succeeds.

@@ -26,6 +26,9 @@ struct Inner {
     room: Option<u64>,
     /// So many operations of this thread succeed, and all that come later fail.
     failing: Option<(ThreadId, usize)>,
+    /// Writes into what is there stop in the middle for want of room, as where the system
+    /// writes elsewhere first.
+    half_a_write: bool,
     syncs: usize,
 }
 
@@ -72,6 +75,10 @@ impl Shaky {
 
     pub(super) fn set_room(&self, bytes: Option<u64>) {
         self.inner().room = bytes;
+    }
+
+    pub(super) fn stop_writes(&self, do_stop: bool) {
+        self.inner().half_a_write = do_stop;
     }
 
     pub(super) fn syncs(&self) -> usize {
@@ -206,6 +213,11 @@ impl Handle for ShakyFile {
             return Err(io::Error::from(ErrorKind::StorageFull));
         }
         inner.room = inner.room.map(|room| room - growth);
+        if inner.half_a_write && growth == 0 {
+            let half = &bytes[..bytes.len() / 2];
+            content.now[offset as usize..][..half.len()].copy_from_slice(half);
+            return Err(io::Error::from(ErrorKind::StorageFull));
+        }
         if growth > 0 {
             content.now.resize(end, 0);
         }

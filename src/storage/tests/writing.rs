@@ -150,6 +150,71 @@ fn a_full_disk_loses_nothing_and_goes_on_when_there_is_room() {
     assert_eq!(records(&medium), expected);
 }
 
+/// S7: what a write that stopped half-way left behind looks like no damage, though what
+/// is written in its place is longer, and goes elsewhere.
+#[test]
+fn a_write_that_stops_half_way_leaves_no_damage() {
+    let medium = Shaky::default();
+    let (mut log, _) = open(&medium, SMALL).expect("a new log");
+    write(&mut log, &[vote(1)]);
+    log.append(None, &[vote(2), vote(3)]).expect("taken");
+    medium.stop_writes(true);
+    assert!(log.sync().is_err_and(|error| error.is_full()));
+    log.append(None, &(4..=12).map(vote).collect::<Vec<_>>()).expect("taken");
+    assert!(log.sync().is_err_and(|error| error.is_full()));
+    medium.stop_writes(false);
+    log.sync().expect("there is room again");
+    drop(log);
+    for seed in 0..20 {
+        assert_eq!(records(&medium.crash(seed)), (1..=12).map(vote).collect::<Vec<_>>());
+    }
+}
+
+/// S7: the disk fills up between two frames of one sync, the first of which holds a new
+/// beginning; that is needed though the rest goes elsewhere.
+#[test]
+fn a_new_beginning_stays_though_what_follows_it_had_to_wait() {
+    let medium = Shaky::default();
+    let (log, _) = open(&medium, SMALL).expect("a new log");
+    let mut log = log.with_frames_of(600);
+    write(&mut log, &[vote(1)]);
+    let compaction = Compaction { below: Seq(50), head: (0..3).map(note).collect() };
+    log.append(Some(&compaction), &(3..400).map(note).collect::<Vec<_>>()).expect("taken");
+    medium.set_room(Some(0));
+    assert!(log.sync().is_err_and(|error| error.is_full()));
+    medium.set_room(None);
+    log.sync().expect("there is room again");
+    for number in 400..500 {
+        write(&mut log, &[note(number)]);
+    }
+    drop(log);
+    assert_eq!(records(&medium), (0..500).map(note).collect::<Vec<_>>());
+}
+
+/// D1: however much one sync has to make durable, no frame grows with it, and what is
+/// about no number stays as long as it is needed.
+#[test]
+fn much_that_waits_goes_into_several_frames() {
+    let medium = Shaky::default();
+    let (log, _) = open(&medium, SMALL).expect("a new log");
+    let mut log = log.with_frames_of(600);
+    let votes: Vec<Record> = (1..=100).map(vote).collect();
+    let before = medium.syncs();
+    write(&mut log, &votes);
+    assert!(medium.syncs() - before > 10, "each has its own sync");
+    let compaction = Compaction { below: Seq(90), head: (0..3).map(note).collect() };
+    let later: Vec<Record> = (101..=140).map(vote).chain((3..80).map(note)).collect();
+    log.append(Some(&compaction), &later).expect("taken");
+    log.sync().expect("a disk that works");
+    for seq in 141..=200 {
+        write(&mut log, &[vote(seq)]);
+    }
+    drop(log);
+    let head = (0..3).map(note).chain((91..=100).map(vote));
+    let expected: Vec<Record> = head.chain(later).chain((141..=200).map(vote)).collect();
+    assert_eq!(records(&medium), expected);
+}
+
 #[test]
 fn a_compaction_removes_the_segments_that_nobody_needs() {
     let medium = Shaky::default();
