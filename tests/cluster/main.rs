@@ -10,3 +10,4 @@ mod processes;
 mod replicas;
 mod strangers;
 mod support;
+mod torture;
