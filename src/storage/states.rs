@@ -250,7 +250,9 @@ impl Trouble {
             Trouble::Store(redb::Error::Io(error)) if error::is_want_of_room(&error) => {
                 StorageError::Full { path, error }
             }
-            Trouble::Store(redb::Error::Io(error)) => StorageError::for_good("using", &path, error),
+            Trouble::Store(redb::Error::Io(error)) if !error::is_of_content(&error) => {
+                StorageError::for_good("using", &path, error)
+            }
             Trouble::Store(error) => StorageError::Unreadable { path, why: error.to_string() },
             Trouble::Nonsense(why) => StorageError::Unreadable { path, why: why.to_owned() },
             Trouble::Foreign(other) => {
