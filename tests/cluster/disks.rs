@@ -289,7 +289,7 @@ const ON_A_SMALL_DISK: &str = r#"#!/bin/sh
 case "$*" in
 *replica-3.toml*)
     exec unshare -rm sh -c '
-        mkdir -p "$0" && mount -t tmpfs -o size=4m none "$0" && exec "$@"
+        mkdir -p "$0" && mount -t tmpfs -o size=24m none "$0" && exec "$@"
     ' DATA PROGRAM "$@" ;;
 *) exec PROGRAM "$@" ;;
 esac
@@ -339,7 +339,8 @@ async fn a_full_disk_stops_one_replica_until_there_is_room() {
     let client = &story.client;
     until("it is full", async || {
         number += 1;
-        client.put(&number.to_be_bytes(), &[7; 8_000]).await.expect("three are enough");
+        let key = (number % 4).to_be_bytes();
+        client.put(&key, &[7; 100_000]).await.expect("three are enough");
         let status = tokio::task::block_in_place(|| admin::status(processes.admin(ODD)));
         status.is_ok_and(|status| status.running == "disk full")
     })
