@@ -13,7 +13,7 @@ use super::verified::Verified;
 use crate::service::Refusal;
 use crate::service::tree::{Part, Path, Proof};
 use crate::types::{ClientId, Digest, Nonce, ReplicaId, RequestNumber, Seq, View};
-use crate::wire::{Blob, List};
+use crate::wire::{self, Blob, List};
 use bincode::{Decode, Encode};
 
 /// From replica to replica. Nothing in it is known to be true.
@@ -277,6 +277,24 @@ pub enum ToClient {
     },
     /// A receipt that was asked for.
     Receipt(Signed<Receipt>),
+}
+
+impl ToClient {
+    /// The bytes of the result that it carries, which may be many.
+    pub fn result_bytes(&self) -> usize {
+        match self {
+            ToClient::Reply(reply) => match &reply.outcome {
+                ReplyOutcome::Executed(result) => result.len(),
+                ReplyOutcome::Refused(_) => 0,
+            },
+            ToClient::ReadAnswer { result, .. } => result.len(),
+            ToClient::Proved { proof, .. } => wire::size(proof),
+            ToClient::NotReady(_)
+            | ToClient::Refused(..)
+            | ToClient::Session { .. }
+            | ToClient::Receipt(_) => 0,
+        }
+    }
 }
 
 /// The outcome of one operation, as one replica tells it.

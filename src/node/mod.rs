@@ -399,9 +399,13 @@ impl Handle {
         Arc::clone(&found.expect("whoever tells the status is held by this handle"))
     }
 
-    /// Waits until the node ends by itself, which it does only for an error.
+    /// Waits until the node ends by itself, which it does only for an error. Told once.
     pub async fn ended(&mut self) -> NodeError {
+        if self.ended.is_terminated() {
+            return NodeError::Bug;
+        }
         tokio::select! {
+            biased;
             ended = &mut self.ended => match ended {
                 Ok(Err(error)) => error,
                 Ok(Ok(())) | Err(_) => NodeError::Bug,
@@ -413,10 +417,14 @@ impl Handle {
     }
 
     /// Stops in order: what came in is handled and written, and what that answers is
-    /// given to the connections.
+    /// given to the connections. How a node ended that [`Handle::ended`] told of is not
+    /// told again.
     pub async fn stop(mut self) -> Result<(), NodeError> {
         self.inbox.close();
-        let ended = (&mut self.ended).await.unwrap_or(Err(NodeError::Bug));
+        let ended = match self.ended.is_terminated() {
+            true => Ok(()),
+            false => (&mut self.ended).await.unwrap_or(Err(NodeError::Bug)),
+        };
         self.tasks.shutdown().await;
         ended
     }

@@ -22,6 +22,10 @@ use std::time::Duration;
 /// The most inputs that one sync serves.
 const MOST_INPUTS: usize = 512;
 
+/// A step that answers more than so many bytes is carried out before the next input: the
+/// outboxes are bounded, and what waits for a step's end is not.
+const MOST_ANSWER_BYTES: usize = 8 << 20;
+
 /// How often what operators see is made anew, at most.
 const PUBLISHED_EVERY: Span = Span::milliseconds(200);
 
@@ -106,6 +110,9 @@ impl Owner {
             let now = self.clock.now();
             self.watch.on_input(now.instant, &input);
             effects.merge(self.replica.handle(now, input));
+            if effects.answer_bytes() > MOST_ANSWER_BYTES {
+                self.carry_out(std::mem::take(&mut effects))?;
+            }
         }
         let now = self.clock.now();
         if self.replica.next_deadline() <= now.instant {

@@ -211,6 +211,8 @@ pub struct Effects {
     records: Vec<Record>,
     free: Vec<Outgoing>,
     bound: Vec<Outgoing>,
+    /// The bytes of results among what is told to clients.
+    answer_bytes: usize,
     saves: Vec<Save>,
     parts: Vec<(Seq, Path, Part)>,
     compaction: Option<Compaction>,
@@ -286,9 +288,16 @@ impl Effects {
         }
         self.free.extend(later.free);
         self.bound.extend(later.bound);
+        self.answer_bytes += later.answer_bytes;
         self.saves.extend(later.saves);
         self.parts.extend(later.parts);
         self.notices.extend(later.notices);
+    }
+
+    /// The bytes of results among what is told to clients: they are many where the
+    /// questions were few.
+    pub fn answer_bytes(&self) -> usize {
+        self.answer_bytes
     }
 
     /// Takes the effects apart.
@@ -331,6 +340,7 @@ impl Effects {
 
     /// Tells a client the outcome of something executed.
     pub(super) fn reply(&mut self, client: ClientId, message: ToClient) {
+        self.answer_bytes += message.result_bytes();
         self.bound.push(Outgoing::Client(client, message));
     }
 

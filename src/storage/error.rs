@@ -155,3 +155,10 @@ pub(super) fn is_want_of_room(error: &io::Error) -> bool {
     use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded | ReadOnlyFilesystem)
 }
+
+/// Whether the operation succeeded, and what it read makes no sense: the store says so of
+/// a file that is not, or no longer, one of its own.
+pub(super) fn is_of_content(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidData, UnexpectedEof};
+    matches!(error.kind(), InvalidData | UnexpectedEof)
+}

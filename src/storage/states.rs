@@ -26,7 +26,6 @@ use redb::{
     WriteTransaction,
 };
 use std::collections::BTreeMap;
-use std::io;
 use std::ops::RangeInclusive;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path as FilePath, PathBuf};
@@ -250,10 +249,9 @@ impl Trouble {
             Trouble::Store(redb::Error::Io(error)) if error::is_want_of_room(&error) => {
                 StorageError::Full { path, error }
             }
-            Trouble::Store(redb::Error::Io(error)) if is_of_content(&error) => {
-                StorageError::Unreadable { path, why: error.to_string() }
+            Trouble::Store(redb::Error::Io(error)) if !error::is_of_content(&error) => {
+                StorageError::for_good("using", &path, error)
             }
-            Trouble::Store(redb::Error::Io(error)) => StorageError::for_good("using", &path, error),
             Trouble::Store(error) => StorageError::Unreadable { path, why: error.to_string() },
             Trouble::Nonsense(why) => StorageError::Unreadable { path, why: why.to_owned() },
             Trouble::Foreign(other) => {
@@ -265,11 +263,6 @@ impl Trouble {
             }
         }
     }
-}
-
-/// Whether the file could be read, and what stood in it is not what the store wrote.
-fn is_of_content(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 
 /// Commits so that it is durable, and that opening the file costs nothing after a crash.

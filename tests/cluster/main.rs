@@ -3,10 +3,16 @@
 //! Nothing here waits for time to pass: each test waits for what must come, with a patience
 //! that any machine meets.
 
+mod cast;
 mod clients;
+mod disks;
+#[cfg(target_os = "linux")]
+mod floods;
 mod leases;
 mod operators;
 mod processes;
 mod replicas;
+mod stalls;
 mod strangers;
 mod support;
+mod torture;

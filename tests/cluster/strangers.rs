@@ -33,7 +33,7 @@ async fn measured(admin: SocketAddr, line: impl Fn(&str) -> bool) {
 }
 
 /// A connection to a replica as a replica that is down, to say what that never would.
-async fn as_replica(cluster: &Cluster, id: usize, to: u16) -> Connection {
+pub async fn as_replica(cluster: &Cluster, id: usize, to: u16) -> Connection {
     let config = cluster.config(id);
     let identity = config.keys().expect("the keys are good").identity;
     let endpoint = Endpoint::new(config.directory, identity, Limits::default());
@@ -41,7 +41,7 @@ async fn as_replica(cluster: &Cluster, id: usize, to: u16) -> Connection {
     within("a connection", endpoint.dial(ReplicaId(to))).await.expect("it is let in")
 }
 
-async fn as_client(cluster: &Cluster, id: usize, to: u16) -> Connection {
+pub async fn as_client(cluster: &Cluster, id: usize, to: u16) -> Connection {
     let access = cluster.access(id);
     let endpoint = Endpoint::new(access.directory, access.identity, Limits::default());
     let endpoint = endpoint.expect("it is listed");

@@ -1,12 +1,16 @@
 //! A whole cluster in this process: real files, sockets and threads, each test its own.
 
 use quorate::client::{Access, Client, KeyValueClient};
+use quorate::cluster::Processes;
 use quorate::config::{self, ClientConfig, InitOptions, Layout, Ports, ReplicaConfig};
 use quorate::message::Parameters;
 use quorate::node::{Handle, Node, NodeError, Options, Setup};
-use quorate::types::Span;
+use quorate::storage::{self, Storage};
+use quorate::types::{Digest, ReplicaId, Seq, Span};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::TcpListener;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -20,6 +24,19 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
         Ok(value) => value,
         Err(_) => panic!("{what}: not within {PATIENCE:?}"),
     }
+}
+
+/// How often something that cannot be waited for is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Looks again and again until it is so.
+pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    within(what, async {
+        while !is_so().await {
+            tokio::time::sleep(LOOK).await;
+        }
+    })
+    .await;
 }
 
 /// Parameters under which checkpoints come soon.
@@ -123,6 +140,35 @@ impl Cluster {
 
 pub async fn connect(access: Access) -> KeyValueClient {
     KeyValueClient::new(Client::connect(access).await.expect("a good configuration"))
+}
+
+/// The replicas of these files as processes, none of which runs yet.
+pub fn programs(cluster: &Cluster) -> Processes {
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_quorate"));
+    Processes::new(program, cluster.layout.clone()).expect("the files are good")
+}
+
+/// Replaces something in a file that is there once.
+pub fn edited(path: &Path, what: &str, by: &str) {
+    let text = std::fs::read_to_string(path).expect("it is there");
+    assert_eq!(text.matches(what).count(), 1, "{what} in {}", path.display());
+    std::fs::write(path, text.replace(what, by)).expect("a disk");
+}
+
+/// The states on the disk of a replica that does not run, by number.
+pub fn states(cluster: &Cluster, id: usize) -> BTreeMap<Seq, Digest> {
+    let config = cluster.config(id);
+    let identity = storage::Identity {
+        cluster: config.directory.cluster(),
+        replica: ReplicaId(u16::try_from(id).expect("four")),
+    };
+    let options = storage::Options {
+        segment_bytes: config.storage.segment_bytes,
+        ..storage::Options::default()
+    };
+    let opened = Storage::open(&config.data, identity, options, |_| ());
+    let (_, found) = opened.expect("it stopped in order");
+    found.states.iter().map(|(seq, tree)| (*seq, tree.digest())).collect()
 }
 
 /// Pairs of ports that nobody listens at. They are below those that the system gives out,

@@ -1,0 +1,111 @@
+//! Everybody of the malicious cast, once, as a process beside three honest ones: as a
+//! backup, in a change of views, and as the primary of the next.
+
+use crate::support::{Cluster, brisk, edited, programs, states, until};
+use quorate::byzantine::cast;
+use quorate::client::KeyValueClient;
+use quorate::cluster::{ProcessError, Processes, admin};
+use quorate::node::Status;
+
+/// Who lies: the primary of view 1.
+const LIAR: u16 = 1;
+
+const HONEST: [u16; 3] = [0, 2, 3];
+
+fn status(processes: &Processes, id: u16) -> Option<Status> {
+    tokio::task::block_in_place(|| admin::status(processes.admin(id))).ok()
+}
+
+/// Writes under so many keys at once, reads them all, and gives the last number.
+async fn write_and_read(client: &KeyValueClient, act: &str) -> u64 {
+    let mut tasks = tokio::task::JoinSet::new();
+    for number in 0..10 {
+        let (client, key) = (client.clone(), format!("{act} {number}"));
+        tasks.spawn(async move {
+            let seq = client.put(key.as_bytes(), key.as_bytes()).await.expect("written").seq;
+            let found = client.get(key.as_bytes()).await.expect("read").found;
+            assert_eq!(found.map(|found| found.value), Some(key.as_str().into()));
+            seq.0
+        });
+    }
+    tasks.join_all().await.into_iter().max().expect("there are some")
+}
+
+async fn play(behaviour: &str) {
+    let cluster = Cluster::files(brisk());
+    for replica in &cluster.layout.replicas {
+        edited(replica, "[settings]", "[settings]\npatience = \"300ms\"");
+    }
+    let mut processes = programs(&cluster);
+    processes.corrupt(LIAR, behaviour);
+    (0..4).for_each(|id| processes.start(id).expect("it starts"));
+    let client = cluster.client(0).await;
+    write_and_read(&client, "as a backup").await;
+
+    // The primary stands still, until the others ask for the liar in its place.
+    processes.pause(0);
+    let asking = tokio::spawn({
+        let client = client.clone();
+        async move { write_and_read(&client, "in a change of views").await }
+    });
+    until("another view", async || {
+        [2, 3].into_iter().all(|id| status(&processes, id).is_some_and(|one| one.view > 0))
+    })
+    .await;
+    processes.resume(0);
+    asking.await.expect("it is served");
+    let last = write_and_read(&client, "as a primary").await;
+
+    until("the honest agree", async || {
+        HONEST.into_iter().all(|id| {
+            status(&processes, id).is_some_and(|one| {
+                let accused = one.evidence.iter().find(|lie| lie.replica != LIAR);
+                assert!(accused.is_none(), "{behaviour}: {accused:?}");
+                one.is_voting() && !one.diverged && one.executed >= last && one.stable > 0
+            })
+        })
+    })
+    .await;
+    for id in HONEST {
+        processes.require_alive(id).expect("it runs");
+    }
+    // The honest replica behind a lie may find that others hold what it never signed.
+    if let Err(ProcessError::Ended { status, tail, .. }) = processes.require_alive(LIAR) {
+        assert_eq!(status.code(), Some(4), "{behaviour}: {tail}");
+    }
+    processes.terminate_all();
+    let all: Vec<_> = HONEST.iter().map(|id| states(&cluster, usize::from(*id))).collect();
+    for (seq, digest) in &all[0] {
+        let is_alike = all.iter().all(|one| one.get(seq).is_none_or(|other| other == digest));
+        assert!(is_alike, "{behaviour}: two states at {seq}");
+    }
+    for id in HONEST {
+        let log = std::fs::read_to_string(processes.log(id)).expect("it wrote one");
+        assert!(!log.contains("panicked"), "{behaviour}: replica {id}:\n{log}");
+    }
+}
+
+/// Every third of the cast, beginning with this one.
+async fn third(first: usize) {
+    for role in cast().iter().skip(first).step_by(3) {
+        let began = std::time::Instant::now();
+        println!("{}", role.name);
+        play(role.name).await;
+        println!("{}: {:?}", role.name, began.elapsed());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_third_of_the_cast_deceives_nobody() {
+    third(0).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_third_of_the_cast_deceives_nobody() {
+    third(1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_third_of_the_cast_deceives_nobody() {
+    third(2).await;
+}
