@@ -88,7 +88,7 @@ async fn a_wiped_replica_stops_until_it_recovers_in_a_new_life() {
     let error = within("it finds out", cluster.node_mut(3).ended()).await;
     assert!(matches!(error, NodeError::RolledBack), "{error}");
     assert!(error.to_string().contains("--recover"), "{error}");
-    drop(cluster.nodes[3].take());
+    cluster.down(3).await;
 
     cluster.try_up(3, Options { recover: true, ..Options::default() }).await.expect("it starts");
     let is_voting = |status: &quorate::node::Status| status.is_voting();
