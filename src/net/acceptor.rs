@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::{AbortHandle, JoinHandle, JoinSet};
 
 /// Connections that are ready and not taken yet.
@@ -39,6 +39,7 @@ pub struct Acceptor {
     address: SocketAddr,
     ready: mpsc::Receiver<Connection>,
     task: JoinHandle<()>,
+    closed: Option<oneshot::Receiver<()>>,
 }
 
 impl Acceptor {
@@ -46,13 +47,25 @@ impl Acceptor {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let (sender, ready) = mpsc::channel(READY);
-        let task = tokio::spawn(accept_all(endpoint.shared, listener, sender));
-        Ok(Acceptor { address, ready, task })
+        let (open, closed) = oneshot::channel();
+        let task = tokio::spawn(accept_all(open, endpoint.shared, listener, sender));
+        Ok(Acceptor { address, ready, task, closed: Some(closed) })
     }
 
     /// Where it listens.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Resolves once this is dropped and the address is free again.
+    pub fn closed(&mut self) -> impl Future<Output = ()> + Send + use<> {
+        let closed = self.closed.take();
+        async {
+            // Nothing is ever sent: its other half goes last.
+            if let Some(closed) = closed {
+                let _ = closed.await;
+            }
+        }
     }
 
     /// The next connection. Those that fail or are refused are counted and never seen
@@ -117,7 +130,13 @@ fn counted_as(address: IpAddr) -> IpAddr {
     }
 }
 
-async fn accept_all(shared: Arc<Shared>, listener: TcpListener, ready: mpsc::Sender<Connection>) {
+/// What comes first among these is dropped last.
+async fn accept_all(
+    _open: oneshot::Sender<()>,
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    ready: mpsc::Sender<Connection>,
+) {
     let mut handshakes = Handshakes::default();
     loop {
         tokio::select! {

@@ -54,6 +54,7 @@ use owner::{Arrival, Owner};
 use status::Exhibit;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch as watched};
@@ -218,8 +219,11 @@ pub struct Handle {
     admin: SocketAddr,
     shared: Arc<Shared>,
     inbox: Arc<Inbox<Arrival>>,
-    ended: oneshot::Receiver<Result<(), NodeError>>,
+    /// None once it was told how the loop ended.
+    ended: Option<oneshot::Receiver<Result<(), NodeError>>>,
     tasks: JoinSet<()>,
+    /// Resolves when nobody listens any more.
+    closed: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 impl Node {
@@ -235,8 +239,9 @@ impl Node {
         let verifier = Arc::new(Verifier::new(Arc::clone(&genesis), Ed25519));
         let endpoint = Endpoint::new(Arc::clone(&directory), setup.identity, setup.limits)?;
         let refused = |address| move |error| NodeError::Listen { address, error };
-        let acceptor = endpoint.listen(listen).await.map_err(refused(listen))?;
+        let mut acceptor = endpoint.listen(listen).await.map_err(refused(listen))?;
         let address = acceptor.local_addr();
+        let closed = Box::pin(acceptor.closed());
         let listener = TcpListener::bind(admin).await.map_err(refused(admin))?;
         let admin = listener.local_addr().map_err(refused(admin))?;
 
@@ -327,7 +332,7 @@ impl Node {
                 "THIS REPLICA LIES ON PURPOSE: for tests only"
             );
         }
-        Ok(Handle { id, address, admin, shared, inbox, ended, tasks })
+        Ok(Handle { id, address, admin, shared, inbox, ended: Some(ended), tasks, closed })
     }
 }
 
@@ -399,33 +404,33 @@ impl Handle {
         Arc::clone(&found.expect("whoever tells the status is held by this handle"))
     }
 
-    /// Waits until the node ends by itself, which it does only for an error. Told once.
+    /// Waits until the node ends by itself, which it does only for an error. What is left of
+    /// it then, [`Handle::stop`] ends.
     pub async fn ended(&mut self) -> NodeError {
-        if self.ended.is_terminated() {
-            return NodeError::Bug;
-        }
-        tokio::select! {
-            biased;
-            ended = &mut self.ended => match ended {
+        let Some(ended) = &mut self.ended else { return NodeError::Bug };
+        let error = tokio::select! {
+            ended = ended => match ended {
                 Ok(Err(error)) => error,
                 Ok(Ok(())) | Err(_) => NodeError::Bug,
             },
             // They go on as long as the node does: a node of which a part is gone is worth
             // less than one that is started again.
-            Some(_) = self.tasks.join_next() => NodeError::Bug,
-        }
+            Some(_) = self.tasks.join_next() => return NodeError::Bug,
+        };
+        self.ended = None;
+        error
     }
 
     /// Stops in order: what came in is handled and written, and what that answers is
-    /// given to the connections. How a node ended that [`Handle::ended`] told of is not
-    /// told again.
+    /// given to the connections. Its addresses are free then.
     pub async fn stop(mut self) -> Result<(), NodeError> {
         self.inbox.close();
-        let ended = match self.ended.is_terminated() {
-            true => Ok(()),
-            false => (&mut self.ended).await.unwrap_or(Err(NodeError::Bug)),
+        let ended = match self.ended.take() {
+            Some(ended) => ended.await.unwrap_or(Err(NodeError::Bug)),
+            None => Ok(()),
         };
         self.tasks.shutdown().await;
+        self.closed.as_mut().await;
         ended
     }
 }

@@ -88,7 +88,6 @@ async fn a_wiped_replica_stops_until_it_recovers_in_a_new_life() {
     let error = within("it finds out", cluster.node_mut(3).ended()).await;
     assert!(matches!(error, NodeError::RolledBack), "{error}");
     assert!(error.to_string().contains("--recover"), "{error}");
-    // Its ports are free when all of it has ended.
     cluster.down(3).await;
 
     cluster.try_up(3, Options { recover: true, ..Options::default() }).await.expect("it starts");
