@@ -23,6 +23,10 @@
 //! order the library hands them out may differ between two runs; no verdict depends on it
 //! but by that chance.)
 
+mod listed;
+
+pub use listed::Listed;
+
 use crate::types::Digest;
 use crate::wire;
 use bincode::{Decode, Encode};
@@ -151,7 +155,7 @@ pub struct Check {
     pub signature: Signature,
 }
 
-/// A rule by which signatures are judged. The node's is [`Ed25519`], always: it names
+/// A rule by which signatures are judged. The node's is [`Listed`], always: it names
 /// that type, so that a simulation's cheaper rule can't get into it.
 pub trait Scheme: Send + Sync {
     /// Judges one signature.

@@ -5,7 +5,9 @@ use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
 use curve25519_dalek::scalar::Scalar;
 use curve25519_dalek::traits::IsIdentity;
 use proptest::prelude::*;
-use quorate::crypto::{BadKey, Check, Ed25519, PublicKey, Scheme, SecretKey, Signature, Signer};
+use quorate::crypto::{
+    BadKey, Check, Ed25519, Listed, PublicKey, Scheme, SecretKey, Signature, Signer,
+};
 use sha2::{Digest as _, Sha512};
 
 /// A check, what it is made of, and what ZIP 215 says of it.
@@ -302,6 +304,31 @@ fn cases() -> Vec<Case> {
     cases
 }
 
+/// The verdict of every rule there is, which must be one: of keys that are not known
+/// beforehand, and of those that are, with a table and without.
+fn together(checks: &[Check]) -> bool {
+    /// Tables take longer to make than to use.
+    const MOST_WITH_TABLES: usize = 10;
+    let verdict = Ed25519.verify_all(checks);
+    let keys: Vec<PublicKey> = checks.iter().map(|check| check.key).collect();
+    assert_eq!(Listed::new(&[], &keys).verify_all(checks), verdict, "keys of clients");
+    if checks.len() <= MOST_WITH_TABLES {
+        assert_eq!(Listed::new(&keys, &[]).verify_all(checks), verdict, "keys of replicas");
+        let (some, others) = keys.split_at(keys.len() / 2);
+        assert_eq!(Listed::new(some, others).verify_all(checks), verdict, "keys of both");
+        assert_eq!(Listed::new(some, &[]).verify_all(checks), verdict, "some keys");
+    }
+    verdict
+}
+
+/// The same of one.
+fn alone(check: &Check) -> bool {
+    let verdict = Ed25519.verify(check);
+    assert_eq!(Listed::new(&[check.key], &[]).verify(check), verdict, "a replica's key");
+    assert_eq!(Listed::new(&[], &[check.key]).verify(check), verdict, "a client's key");
+    verdict
+}
+
 /// P6, D2
 #[test]
 fn every_known_edge_is_judged_by_zip_215_and_by_nothing_else() {
@@ -309,7 +336,7 @@ fn every_known_edge_is_judged_by_zip_215_and_by_nothing_else() {
     assert!(cases.len() > 250, "only {} cases", cases.len());
     for case in &cases {
         assert_eq!(zip_215(&case.check), case.is_good, "the definition on {}", case.name);
-        assert_eq!(Ed25519.verify(&case.check), case.is_good, "alone: {}", case.name);
+        assert_eq!(alone(&case.check), case.is_good, "alone: {}", case.name);
     }
 }
 
@@ -321,11 +348,11 @@ fn alone_and_in_a_batch_the_verdict_is_one() {
         // From four signatures on, a batch is judged as one; below, one by one.
         for size in [1, 2, 3, 4, 5] {
             let batch = vec![case.check.clone(); size];
-            assert_eq!(Ed25519.verify_all(&batch), case.is_good, "{size} times {}", case.name);
+            assert_eq!(together(&batch), case.is_good, "{size} times {}", case.name);
         }
         let mut among_honest: Vec<Check> = (0..4).map(honest).collect();
         among_honest.insert(2, case.check.clone());
-        assert_eq!(Ed25519.verify_all(&among_honest), case.is_good, "among honest: {}", case.name);
+        assert_eq!(together(&among_honest), case.is_good, "among honest: {}", case.name);
     }
 }
 
@@ -338,11 +365,11 @@ fn a_bad_signature_spoils_a_batch_of_any_size_at_any_position() {
         let mut batch: Vec<Check> = (0..size)
             .map(|index| good[(size * 17 + index * 7) % good.len()].check.clone())
             .collect();
-        assert!(Ed25519.verify_all(&batch), "{size} good ones");
+        assert!(together(&batch), "{size} good ones");
         for position in [0, size / 3, size / 2, size - 1] {
             let case = next_bad.next().expect("they go round");
             let right = std::mem::replace(&mut batch[position], case.check.clone());
-            assert!(!Ed25519.verify_all(&batch), "{} at {position} of {size}", case.name);
+            assert!(!together(&batch), "{} at {position} of {size}", case.name);
             batch[position] = right;
         }
     }
@@ -354,10 +381,10 @@ fn a_large_batch_is_judged_like_a_small_one() {
     let (good, bad): (Vec<Case>, Vec<Case>) = cases().into_iter().partition(|case| case.is_good);
     let mut batch: Vec<Check> = good.into_iter().map(|case| case.check).collect();
     assert!(batch.len() > 200);
-    assert!(Ed25519.verify_all(&batch));
+    assert!(together(&batch));
     let middle = batch.len() / 2;
     batch[middle] = bad[0].check.clone();
-    assert!(!Ed25519.verify_all(&batch));
+    assert!(!together(&batch));
 }
 
 /// Two wrong signatures whose errors cancel when they are only added up.
@@ -368,9 +395,9 @@ fn errors_that_cancel_each_other_are_found() {
     one.signature.0[32..].copy_from_slice(&(s + Scalar::ONE).to_bytes());
     other.signature.0[32..].copy_from_slice(&(t - Scalar::ONE).to_bytes());
     let mut batch = vec![one, other];
-    assert!(!Ed25519.verify_all(&batch));
+    assert!(!together(&batch));
     batch.extend((0..6).map(honest));
-    assert!(!Ed25519.verify_all(&batch));
+    assert!(!together(&batch));
     // The same under one key, whose terms are summed before they are multiplied.
     let key = SecretKey::from_seed(&[7; 32]);
     let signed = |statement: &[u8], shift: Scalar| {
@@ -383,7 +410,7 @@ fn errors_that_cancel_each_other_are_found() {
     let good = |index: u8| (vec![index], Scalar::ZERO);
     let parts = [good(0), good(1), (vec![2], Scalar::ONE), (vec![3], -Scalar::ONE), good(4)];
     let batch: Vec<Check> = parts.iter().map(|(text, shift)| signed(text, *shift)).collect();
-    assert!(!Ed25519.verify_all(&batch));
+    assert!(!together(&batch));
 }
 
 proptest! {
@@ -402,13 +429,13 @@ proptest! {
             let position = position.index(batch.len());
             batch[position] = which.get(&bad).check.clone();
         }
-        let alone = batch.iter().all(|check| Ed25519.verify(check));
+        let alone = batch.iter().all(|check| alone(check));
         prop_assert_eq!(alone, spoil.is_none());
-        prop_assert_eq!(Ed25519.verify_all(&batch), alone);
+        prop_assert_eq!(together(&batch), alone);
         // The same batch has the same verdict, and so has the same in another order.
-        prop_assert_eq!(Ed25519.verify_all(&batch), alone);
+        prop_assert_eq!(together(&batch), alone);
         batch.reverse();
-        prop_assert_eq!(Ed25519.verify_all(&batch), alone);
+        prop_assert_eq!(together(&batch), alone);
     }
 }
 
