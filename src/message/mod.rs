@@ -14,6 +14,7 @@ pub mod genesis;
 pub mod new_view;
 pub mod reject;
 pub mod travel;
+pub mod unjudged;
 pub mod verified;
 pub mod verify;
 
@@ -32,5 +33,6 @@ pub use travel::{
     CheckedClient, CheckedPeer, CheckedStart, ClientMessage, Fetch, Genuine, Held, PeerMessage,
     Reply, ReplyOutcome, SlotStatus, StartAnswer, Status, ToClient,
 };
+pub use unjudged::{Received, Unjudged};
 pub use verified::Verified;
 pub use verify::Verifier;

@@ -47,6 +47,16 @@ impl<S: Scheme> Verifier<S> {
         Verifier { genesis, scheme }
     }
 
+    /// The same, with another rule for signatures.
+    pub(super) fn judging_by<T: Scheme>(&self, scheme: T) -> Verifier<T> {
+        Verifier { genesis: Arc::clone(&self.genesis), scheme }
+    }
+
+    /// Whether these signatures are good, every one of them.
+    pub(super) fn are_good(&self, checks: &[Check]) -> bool {
+        self.scheme.verify_all(checks)
+    }
+
     /// Decodes and checks what a peer sent.
     pub fn peer_bytes(&self, bytes: &[u8]) -> Result<CheckedPeer, Reject> {
         self.peer(wire::decode(bytes, wire::MOST_BYTES).map_err(|_| Reject::Malformed)?)

@@ -12,23 +12,22 @@ use super::inquiry::Inquiry;
 use super::metrics::{From, Metrics};
 use super::owner::Arrival;
 use super::posts::Posts;
-use crate::crypto::Ed25519;
-use crate::message::{CheckedPeer, Reject, Verifier};
+use crate::crypto::Listed;
+use crate::message::{Reject, Unjudged, Verifier};
 use crate::net::{Acceptor, Connection, FrameError, FrameReader, FrameWriter, Outbox, Party};
-use crate::replica::Input;
 use crate::types::{ClientId, ReplicaId};
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::task::{AbortHandle, JoinSet};
 
-/// Frames larger than this are checked where they hold up no other connection, in bytes.
-const LARGE: usize = 32 << 10;
+/// Frames larger than this are decoded where they hold up no other connection, in bytes.
+const LARGE: usize = 256 << 10;
 
 /// What every connection needs.
 #[derive(Clone)]
 pub(super) struct Hall {
-    pub(super) verifier: Arc<Verifier<Ed25519>>,
+    pub(super) verifier: Arc<Verifier<Listed>>,
     pub(super) inbox: Arc<Inbox<Arrival>>,
     pub(super) posts: Arc<Posts>,
     pub(super) metrics: Arc<Metrics>,
@@ -120,8 +119,7 @@ impl Hall {
         loop {
             let frame = next(reader).await?;
             let bytes = frame.len();
-            let checked = self.check(frame, |verifier, frame| verifier.peer_bytes(frame)).await;
-            match checked {
+            match self.decode(frame, Verifier::peer_unjudged).await {
                 Ok(message) => self.take_from_peer(id, message, bytes).await?,
                 Err(Reject::Malformed) => return Err(Ended::Malformed),
                 Err(reject) => self.metrics.reject(From::Peer(id), reject),
@@ -132,11 +130,11 @@ impl Hall {
     async fn take_from_peer(
         &self,
         from: ReplicaId,
-        message: CheckedPeer,
+        message: Unjudged,
         bytes: usize,
     ) -> Result<(), Closed> {
-        let is_relay = matches!(message, CheckedPeer::Relay(_));
-        let arrival = Arrival::Input(Input::Peer { from, message: Box::new(message) });
+        let is_relay = message.is_relay();
+        let arrival = Arrival::Unjudged(Party::Replica(from), message);
         if !is_relay {
             return self.inbox.put(Source::Peer(from), arrival, bytes).await;
         }
@@ -189,10 +187,9 @@ impl Hall {
         let mut frame = first;
         loop {
             let bytes = frame.len();
-            let checked = self.check(frame, |verifier, frame| verifier.client_bytes(frame)).await;
-            match checked {
+            match self.decode(frame, Verifier::client_unjudged).await {
                 Ok(message) => {
-                    let arrival = Arrival::Input(Input::Client { from: id, message });
+                    let arrival = Arrival::Unjudged(Party::Client(id), message);
                     self.inbox.put(Source::Client(id), arrival, bytes).await?;
                 }
                 Err(Reject::Malformed) => return Err(Ended::Malformed),
@@ -202,20 +199,20 @@ impl Hall {
         }
     }
 
-    /// Decodes and checks a frame; what is large, apart.
-    async fn check<T: Send + 'static>(
+    /// Decodes a frame and checks all but its signatures; what is large, apart.
+    async fn decode(
         &self,
         frame: Bytes,
-        check: fn(&Verifier<Ed25519>, &[u8]) -> Result<T, Reject>,
-    ) -> Result<T, Reject> {
+        decode: fn(&Verifier<Listed>, Bytes) -> Result<Unjudged, Reject>,
+    ) -> Result<Unjudged, Reject> {
         if frame.len() <= LARGE {
             tokio::task::consume_budget().await;
-            return check(&self.verifier, &frame);
+            return decode(&self.verifier, frame);
         }
         let verifier = Arc::clone(&self.verifier);
-        tokio::task::spawn_blocking(move || check(&verifier, &frame))
+        tokio::task::spawn_blocking(move || decode(&verifier, frame))
             .await
-            .expect("a check does not panic, and nobody aborts it")
+            .expect("decoding does not panic, and nobody aborts it")
     }
 }
 

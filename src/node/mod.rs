@@ -38,7 +38,7 @@ pub use posts::Posts;
 pub use status::Status;
 
 use crate::config::{ConfigError, ReplicaConfig};
-use crate::crypto::{Ed25519, SecretKey};
+use crate::crypto::{Listed, SecretKey};
 use crate::message::{Reject, Verifier};
 use crate::net::{self, Directory, Endpoint, Identity};
 use crate::replica::{Origin, Recalled, Recovered, Replica, Settings, StartError};
@@ -52,6 +52,7 @@ use inbox::Inbox;
 use metrics::Metrics;
 use owner::{Arrival, Owner};
 use status::Exhibit;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -236,7 +237,8 @@ impl Node {
         let genesis = Arc::clone(directory.genesis());
         let committee = genesis.committee();
         let cluster = directory.cluster();
-        let verifier = Arc::new(Verifier::new(Arc::clone(&genesis), Ed25519));
+        let rule = Listed::new(&genesis.replicas, &genesis.clients);
+        let verifier = Arc::new(Verifier::new(Arc::clone(&genesis), rule));
         let endpoint = Endpoint::new(Arc::clone(&directory), setup.identity, setup.limits)?;
         let refused = |address| move |error| NodeError::Listen { address, error };
         let mut acceptor = endpoint.listen(listen).await.map_err(refused(listen))?;
@@ -291,6 +293,8 @@ impl Node {
             watch: Watch::new(Arc::clone(&metrics)),
             shared: Arc::clone(&shared),
             publish_due: Instant(0),
+            verifier: Arc::clone(&verifier),
+            suspects: BTreeSet::new(),
         };
         let (over, ended) = oneshot::channel();
         std::thread::Builder::new()
@@ -347,7 +351,7 @@ struct Place {
 /// Opens the storage, and verifies again what its log holds.
 fn open(
     place: Place,
-    verifier: &Verifier<Ed25519>,
+    verifier: &Verifier<Listed>,
     recover: bool,
     inbox: Arc<Inbox<Arrival>>,
 ) -> Result<(Storage, Recovered), NodeError> {

@@ -6,16 +6,19 @@
 
 use super::clock::Clock;
 use super::inbox::Inbox;
-use super::metrics::Metrics;
+use super::metrics::{From, Metrics};
 use super::outlet::Outlet;
 use super::posts::Posts;
 use super::status::{self, Exhibit, PeerStatus, Status};
 use super::watch::{Watch, milliseconds};
 use super::{NodeError, Shared};
-use crate::net::Reach;
+use crate::crypto::Listed;
+use crate::message::{Received, Reject, Unjudged, Verifier};
+use crate::net::{Party, Reach};
 use crate::replica::{Durable, Effects, Input, Notice, Outgoing, Replica, Standing};
 use crate::storage::{Storage, StorageError};
 use crate::types::{Committee, Digest, Instant, Seq, Span};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,9 +37,15 @@ const FULL_RETRY: Duration = Duration::from_secs(1);
 
 /// What comes to the loop.
 pub(super) enum Arrival {
-    /// For the replica.
-    Input(Input),
+    /// For the replica, as soon as its signatures are judged.
+    Unjudged(Party, Unjudged),
     /// What became of a state that was to be written.
+    Saved(Result<(Seq, Digest), StorageError>),
+}
+
+/// The same, judged.
+enum Judged {
+    Input(Input),
     Saved(Result<(Seq, Digest), StorageError>),
 }
 
@@ -53,6 +62,9 @@ pub(super) struct Owner {
     pub(super) watch: Watch,
     pub(super) shared: Arc<Shared>,
     pub(super) publish_due: Instant,
+    pub(super) verifier: Arc<Verifier<Listed>>,
+    /// Who sent signatures that were not good; at most as many as are listed.
+    pub(super) suspects: BTreeSet<Party>,
 }
 
 impl Owner {
@@ -96,16 +108,16 @@ impl Owner {
         if !arrivals.is_empty() {
             self.metrics.inputs.observe(arrivals.len() as f64);
         }
-        for arrival in arrivals {
+        for arrival in self.judge(arrivals) {
             let input = match arrival {
-                Arrival::Input(input) => input,
-                Arrival::Saved(Ok((seq, digest))) => Input::Saved(seq, digest),
+                Judged::Input(input) => input,
+                Judged::Saved(Ok((seq, digest))) => Input::Saved(seq, digest),
                 // It is written once there is room; until then, nothing is forgotten.
-                Arrival::Saved(Err(error)) if error.is_full() => {
+                Judged::Saved(Err(error)) if error.is_full() => {
                     tracing::error!(%error, "a checkpoint's state waits to be written");
                     continue;
                 }
-                Arrival::Saved(Err(error)) => return Err(NodeError::Storage(error)),
+                Judged::Saved(Err(error)) => return Err(NodeError::Storage(error)),
             };
             let now = self.clock.now();
             self.watch.on_input(now.instant, &input);
@@ -120,6 +132,53 @@ impl Owner {
         }
         self.outlet.on_time(&self.posts, now.instant);
         Ok(effects)
+    }
+
+    /// Judges the signatures of all that came, together. What is not good is counted, and
+    /// from then on its sender's messages are judged apart: it makes others' no dearer.
+    fn judge(&mut self, arrivals: Vec<Arrival>) -> Vec<Judged> {
+        let mut judged = Vec::with_capacity(arrivals.len());
+        let mut trusted = (Vec::new(), Vec::new());
+        let mut suspect = (Vec::new(), Vec::new());
+        for arrival in arrivals {
+            match arrival {
+                Arrival::Saved(saved) => judged.push(Judged::Saved(saved)),
+                Arrival::Unjudged(from, message) => {
+                    let is_suspect = self.suspects.contains(&from);
+                    let (parties, messages) = if is_suspect { &mut suspect } else { &mut trusted };
+                    parties.push(from);
+                    messages.push(message);
+                }
+            }
+        }
+        let verdicts = self.verifier.judge_all(trusted.1);
+        let apart = suspect.1.into_iter().flat_map(|one| self.verifier.judge_all(vec![one]));
+        let verdicts: Vec<_> = verdicts.into_iter().chain(apart).collect();
+        for (from, verdict) in trusted.0.into_iter().chain(suspect.0).zip(verdicts) {
+            match (from, verdict) {
+                (Party::Replica(from), Ok(Received::Peer(message))) => {
+                    judged.push(Judged::Input(Input::Peer { from, message }));
+                }
+                (Party::Client(from), Ok(Received::Client(message))) => {
+                    judged.push(Judged::Input(Input::Client { from, message }));
+                }
+                (Party::Replica(_), Ok(Received::Client(_)))
+                | (Party::Client(_), Ok(Received::Peer(_))) => {
+                    unreachable!("connections decode what their party sends")
+                }
+                (party, Err(reject)) => self.reject(party, reject),
+            }
+        }
+        judged
+    }
+
+    fn reject(&mut self, party: Party, reject: Reject) {
+        self.suspects.insert(party);
+        let from = match party {
+            Party::Replica(id) => From::Peer(id),
+            Party::Client(_) => From::Clients,
+        };
+        self.metrics.reject(from, reject);
     }
 
     /// Writes what must be written, and sends what may be sent when it may.

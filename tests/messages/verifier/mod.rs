@@ -3,6 +3,7 @@
 mod certificates;
 mod evidence;
 mod requests;
+mod together;
 mod views;
 
 use crate::samples::Samples;
