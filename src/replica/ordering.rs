@@ -13,13 +13,26 @@ use crate::message::{
 };
 use crate::types::{ReplicaId, Seq};
 
+/// So many batches may be under way however little is in them.
+const EAGER_BATCHES: u64 = 2;
+
+/// More are begun for at least so many requests each,
+const ENOUGH_ITEMS: usize = 64;
+
+/// or so many bytes of them.
+const ENOUGH_BYTES: usize = 64 << 10;
+
 impl Replica {
     // Proposing.
 
     /// Proposes what waits, while fewer than the pipeline's depth are in flight. No
-    /// timer delays a lone request; under load requests gather until a place is free.
+    /// timer delays a lone request; under load requests gather until a place is free, and
+    /// beside others under way until there are enough to be worth a round of votes.
     pub(super) fn propose(&mut self) {
         while let Some(seq) = self.place_to_propose() {
+            if self.is_too_little(seq) && !self.is_fill_up_due() {
+                return;
+            }
             let items = self.pick_items();
             if items.is_empty() && !self.is_fill_up_due() {
                 return;
@@ -44,6 +57,14 @@ impl Replica {
             && in_flight < self.settings.pipeline
             && next <= self.window_end();
         may.then_some(next)
+    }
+
+    /// Whether what waits had better wait for the end of one of those under way: each
+    /// batch costs all replicas the same votes, however little is in it.
+    fn is_too_little(&self, seq: Seq) -> bool {
+        let in_flight = seq.previous().since(self.executed());
+        let (items, bytes) = self.pool.backlog();
+        in_flight >= EAGER_BATCHES && items < ENOUGH_ITEMS && bytes < ENOUGH_BYTES
     }
 
     fn pick_items(&mut self) -> Vec<crate::message::Item> {
