@@ -609,7 +609,8 @@ fn outcome(ticket: Ticket, first: RequestNumber, fates: Vec<Fate>) -> Outcome {
     }
 }
 
-fn submitted(first: RequestNumber, fates: Vec<Fate>) -> Outcome {
+/// What the fates of a bundle that begins with this number come to.
+pub(super) fn submitted(first: RequestNumber, fates: Vec<Fate>) -> Outcome {
     let is_superseded = |fate: &Fate| matches!(fate, Fate::Superseded { .. });
     if let Some(index) = fates.iter().position(is_superseded) {
         return Outcome::Superseded { number: RequestNumber(first.0 + index as u64), fates };

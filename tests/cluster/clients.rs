@@ -162,3 +162,34 @@ async fn a_client_that_is_not_listed_is_told_so_at_once() {
     let told = within("the refusal", client.put(b"key", b"value")).await;
     assert!(matches!(told, Err(Error::NotAuthorised(_))), "{told:?}");
 }
+
+/// What many ask of one client at once travels under one signature, and each hears of its
+/// own.
+#[tokio::test(flavor = "multi_thread")]
+async fn many_requests_of_one_client_at_once_are_each_answered_for_themselves() {
+    const MANY: usize = 300;
+    let cluster = Cluster::start(brisk()).await;
+    let client = cluster.client(0).await;
+    let at_once = |ordered: bool| {
+        let client = client.clone();
+        let mut asking = tokio::task::JoinSet::new();
+        for index in 0..MANY {
+            let (client, key) = (client.clone(), format!("key-{index}"));
+            asking.spawn(async move {
+                if ordered {
+                    let got = client.get_as(key.as_bytes(), ReadHow::Ordered).await.expect("read");
+                    let value = got.found.expect("it is there").value;
+                    assert_eq!(&*value, format!("value of {key}").as_bytes());
+                } else {
+                    let value = format!("value of {key}");
+                    client.put(key.as_bytes(), value.as_bytes()).await.expect("written");
+                }
+            });
+        }
+        asking
+    };
+    for ordered in [false, true] {
+        let all = at_once(ordered).join_all();
+        within("all are answered", all).await;
+    }
+}

@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+mod callers;
 mod error;
 mod key_value;
 mod numbers;
@@ -181,7 +182,7 @@ impl Client {
         let (commands, receiver) = mpsc::channel(MOST_COMMANDS);
         let began = tokio::time::Instant::now();
         let timeout = Duration::from_micros(access.settings.timeout.0);
-        let driver = Driver::new(session, numbers, links, committee, began, access.onlooker);
+        let driver = Driver::new(session, numbers, links, &genesis, began, access.onlooker);
         tokio::spawn(async move {
             driver.run(receiver, frames).await;
             tasks.shutdown().await;

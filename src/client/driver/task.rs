@@ -1,13 +1,14 @@
 //! The task that owns a session: it hands in what comes and the time, and carries out what
 //! the session wants. What is believed, the session decides; here is only the world.
 
+use super::callers::{Answer, Caller, Callers, tell_each};
 use super::error::{Error, Missing};
 use super::numbers::Numbers;
 use super::{Onlooker, micros};
 use crate::client::Session;
 use crate::client::outcome::{Freshness, Outcome, SubmitError, Ticket, ToReplica, Unread};
 use crate::crypto::Ed25519;
-use crate::message::ToClient;
+use crate::message::{CheckedGenesis, Parameters, ToClient};
 use crate::net::{Link, Reach, Received};
 use crate::service::Refusal;
 use crate::types::{Committee, Instant, Span};
@@ -32,8 +33,6 @@ pub(super) enum Wanted {
     Prove(Blob, Freshness),
 }
 
-type Answer = oneshot::Sender<Result<Outcome, Error>>;
-
 /// What comes from the handles.
 pub(super) enum Command {
     Ask { wanted: Wanted, deadline: Instant, answer: Answer },
@@ -53,10 +52,11 @@ pub(super) struct Driver {
     numbers: Option<Numbers>,
     links: Vec<Arc<Link>>,
     committee: Committee,
+    parameters: Parameters,
     began: tokio::time::Instant,
     onlooker: Option<Onlooker>,
     waiting: VecDeque<Waiting>,
-    pending: BTreeMap<Ticket, Answer>,
+    pending: BTreeMap<Ticket, Callers>,
     /// Those of which nothing has left yet.
     unsent: BTreeSet<Ticket>,
     look_due: Instant,
@@ -67,7 +67,7 @@ impl Driver {
         session: Session<Ed25519>,
         numbers: Option<Numbers>,
         links: Vec<Arc<Link>>,
-        committee: Committee,
+        genesis: &CheckedGenesis,
         began: tokio::time::Instant,
         onlooker: Option<Onlooker>,
     ) -> Driver {
@@ -75,7 +75,8 @@ impl Driver {
             session,
             numbers,
             links,
-            committee,
+            committee: genesis.committee(),
+            parameters: genesis.parameters,
             began,
             onlooker,
             waiting: VecDeque::new(),
@@ -92,20 +93,27 @@ impl Driver {
         mut frames: mpsc::Receiver<Received>,
     ) {
         let mut closed = None;
-        loop {
+        let mut taken = Vec::new();
+        'until_closed: loop {
             self.carry_out();
             let due = self.deadline();
             tokio::select! {
-                command = commands.recv(), if self.waiting.is_empty() => match command {
-                    Some(Command::Ask { wanted, deadline, answer }) => {
-                        self.waiting.push_back(Waiting { wanted, deadline, answer });
+                count = commands.recv_many(&mut taken, MOST_AT_ONCE), if self.waiting.is_empty() => {
+                    for command in taken.drain(..) {
+                        match command {
+                            Command::Ask { wanted, deadline, answer } => {
+                                self.waiting.push_back(Waiting { wanted, deadline, answer });
+                            }
+                            Command::Close(done) => {
+                                closed = Some(done);
+                                break 'until_closed;
+                            }
+                        }
                     }
-                    Some(Command::Close(done)) => {
-                        closed = Some(done);
+                    if count == 0 {
                         break;
                     }
-                    None => break,
-                },
+                }
                 Some(frame) = frames.recv() => {
                     self.on_frame(frame);
                     for _ in 1..MOST_AT_ONCE {
@@ -189,27 +197,86 @@ impl Driver {
                 }));
                 continue;
             }
-            let asked = match &wanted {
-                Wanted::Submit(operations) => self.session.submit(now, operations.clone()),
-                Wanted::Receipts(operations) => {
-                    self.session.submit_with_receipts(now, operations.clone())
+            let caller = Caller { answer, operations: 1, deadline };
+            let (asked, wanted, callers) = match wanted {
+                Wanted::Submit(operations) => {
+                    let (operations, callers) = self.bundle(now, operations, caller);
+                    let asked = self.session.submit(now, operations.clone());
+                    (asked, Wanted::Submit(operations), callers)
                 }
-                Wanted::Read(operation) => self.session.read(now, operation.clone()),
+                Wanted::Receipts(operations) => {
+                    let asked = self.session.submit_with_receipts(now, operations.clone());
+                    (asked, Wanted::Receipts(operations), vec![caller])
+                }
+                Wanted::Read(operation) => {
+                    let asked = self.session.read(now, operation.clone());
+                    (asked, Wanted::Read(operation), vec![caller])
+                }
                 Wanted::Prove(operation, freshness) => {
-                    self.session.prove(now, operation.clone(), *freshness)
+                    let asked = self.session.prove(now, operation.clone(), freshness);
+                    (asked, Wanted::Prove(operation, freshness), vec![caller])
                 }
             };
             match asked {
                 Ok(ticket) => {
-                    self.pending.insert(ticket, answer);
+                    self.pending.insert(ticket, callers);
                     self.unsent.insert(ticket);
                 }
                 Err(error) if is_for_now(error) => {
-                    self.waiting.push_front(Waiting { wanted, deadline, answer });
+                    self.put_back(wanted, callers);
                     return;
                 }
-                // Whoever no longer waits for an answer needs none, here and below.
-                Err(error) => drop(answer.send(Err(Error::Illegal(error)))),
+                Err(error) => {
+                    callers.into_iter().for_each(|one| one.tell(Err(Error::Illegal(error))));
+                }
+            }
+        }
+    }
+
+    /// One signature for all that is to be submitted and waits, as far as a bundle goes: it
+    /// is signed once, and checked once by each replica. What becomes of each operation is
+    /// told to whoever asked for it.
+    fn bundle(&mut self, now: Instant, first: Vec<Blob>, caller: Caller) -> (Vec<Blob>, Callers) {
+        let Parameters { bundle_operations, bundle_bytes, .. } = self.parameters;
+        let most = usize::try_from(bundle_operations).unwrap_or(usize::MAX);
+        let size = |operations: &[Blob]| operations.iter().map(|one| one.len() as u64).sum::<u64>();
+        let mut bytes = size(&first);
+        let mut callers = vec![Caller { operations: first.len(), ..caller }];
+        let mut all = first;
+        // What is no bundle by itself is refused by itself.
+        while !all.is_empty()
+            && let Some(Waiting { wanted: Wanted::Submit(next), deadline, .. }) =
+                self.waiting.front()
+            && !next.is_empty()
+            && *deadline > now
+            && all.len() + next.len() <= most
+            && bytes + size(next) <= bundle_bytes
+        {
+            let Some(Waiting { wanted: Wanted::Submit(next), deadline, answer }) =
+                self.waiting.pop_front()
+            else {
+                unreachable!("it was looked at just now")
+            };
+            bytes += size(&next);
+            callers.push(Caller { answer, operations: next.len(), deadline });
+            all.extend(next);
+        }
+        (all, callers)
+    }
+
+    /// What the session has no room for waits again, in its order.
+    fn put_back(&mut self, wanted: Wanted, mut callers: Callers) {
+        match wanted {
+            Wanted::Submit(mut operations) => {
+                for Caller { answer, operations: count, deadline } in callers.into_iter().rev() {
+                    let own = operations.split_off(operations.len() - count);
+                    let wanted = Wanted::Submit(own);
+                    self.waiting.push_front(Waiting { wanted, deadline, answer });
+                }
+            }
+            wanted => {
+                let Caller { answer, deadline, .. } = callers.remove(0);
+                self.waiting.push_front(Waiting { wanted, deadline, answer });
             }
         }
     }
@@ -226,8 +293,8 @@ impl Driver {
             Outcome::Unread(Unread::Declined(refusal)) => Err(declined_by_all(refusal)),
             other => Ok(other),
         };
-        if let Some(answer) = self.pending.remove(&ticket) {
-            let _ = answer.send(told);
+        if let Some(callers) = self.pending.remove(&ticket) {
+            tell_each(ticket, callers, told);
         }
     }
 
@@ -281,8 +348,8 @@ impl Driver {
         let now = self.now();
         for ticket in std::mem::take(&mut self.unsent) {
             self.session.abandon(now, ticket);
-            if let Some(answer) = self.pending.remove(&ticket) {
-                let _ = answer.send(Err(error.clone()));
+            if let Some(callers) = self.pending.remove(&ticket) {
+                tell_each(ticket, callers, Err(error.clone()));
             }
         }
         for waiting in std::mem::take(&mut self.waiting) {
@@ -357,22 +424,29 @@ mod tests {
     use super::*;
     use crate::client::{Settings, Setup, Start};
     use crate::crypto::{ClusterId, SecretKey};
-    use crate::message::{Genesis, Parameters};
+    use crate::message::Genesis;
     use crate::service::kv::KeyValue;
     use crate::types::{ClientId, Nonce, ReplicaId};
 
-    fn session() -> Session<Ed25519> {
-        let key = |seed: u8| SecretKey::from_seed(&[seed; 32]);
+    fn key(seed: u8) -> SecretKey {
+        SecretKey::from_seed(&[seed; 32])
+    }
+
+    fn genesis() -> Arc<CheckedGenesis> {
         let genesis = Genesis {
             name: b"story".to_vec().into(),
             replicas: (0..4).map(|one| key(one).public()).collect(),
             clients: [key(9).public()].into_iter().collect(),
             parameters: Parameters::default(),
         };
+        genesis.checked().expect("a good genesis")
+    }
+
+    fn session(genesis: &Arc<CheckedGenesis>) -> Session<Ed25519> {
         let setup = Setup {
             client: ClientId(0),
             signer: Box::new(key(9)),
-            genesis: genesis.checked().expect("a good genesis"),
+            genesis: Arc::clone(genesis),
             service: Arc::new(KeyValue),
             scheme: Ed25519,
         };
@@ -400,7 +474,9 @@ mod tests {
             committee.replicas().map(|replica| Arc::new(Link::new(replica))).collect();
         links.iter().for_each(|link| link.connected());
         let began = tokio::time::Instant::now();
-        let mut driver = Driver::new(session(), Some(numbers), links, committee, began, None);
+        let genesis = genesis();
+        let mut driver =
+            Driver::new(session(&genesis), Some(numbers), links, &genesis, began, None);
 
         let mut sent = ask(&mut driver);
         let primary = Arc::clone(&driver.links[usize::from(ReplicaId(0).0)]);
