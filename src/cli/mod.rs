@@ -1,6 +1,7 @@
 //! The command line: one file for each subcommand.
 
 mod access;
+pub mod bench;
 pub mod byzantine_node;
 pub mod cas;
 pub mod completions;
@@ -64,6 +65,8 @@ enum Command {
     Receipt(receipt::Command),
     /// Live through whole clusters' faults and lies, each decided by a seed
     Simulate(simulate::Simulate),
+    /// Load a cluster, and measure what it does
+    Bench(bench::Bench),
     /// Print the completions for a shell
     Completions(completions::Completions),
 }
@@ -136,6 +139,7 @@ pub fn run() -> ExitCode {
         Command::Evidence(command) => command.run(),
         Command::Receipt(command) => command.run(),
         Command::Simulate(command) => return command.run(),
+        Command::Bench(command) => command.run(),
         Command::Completions(command) => command.run(),
     };
     ended.map_or_else(Failure::tell, |()| ExitCode::SUCCESS)

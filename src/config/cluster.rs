@@ -134,7 +134,8 @@ impl ClusterFile {
         )
     }
 
-    pub(super) fn directory_of(&self, path: &Path) -> Result<Directory, ConfigError> {
+    /// Who may connect, and where the replicas are. The path is named in errors.
+    pub fn directory_of(&self, path: &Path) -> Result<Directory, ConfigError> {
         self.directory().map_err(|error| ConfigError::Cluster { path: path.to_path_buf(), error })
     }
 }

@@ -122,10 +122,7 @@ impl Made {
     }
 
     fn paths(&self, directory: &Path) -> [PathBuf; 3] {
-        let Made { stem, .. } = self;
-        let keys = directory.join(KEYS);
-        let config = directory.join(CONFIG).join(format!("{stem}.toml"));
-        [config, keys.join(format!("{stem}.key")), keys.join(format!("{stem}-tls.key"))]
+        paths(directory, &self.stem)
     }
 
     /// Writes its files, and gives back the path of the configuration.
@@ -136,6 +133,13 @@ impl Made {
         write_new(&config, text)?;
         Ok(config)
     }
+}
+
+/// Where a party's configuration and two keys are.
+pub(super) fn paths(directory: &Path, stem: &str) -> [PathBuf; 3] {
+    let keys = directory.join(KEYS);
+    let config = directory.join(CONFIG).join(format!("{stem}.toml"));
+    [config, keys.join(format!("{stem}.key")), keys.join(format!("{stem}-tls.key"))]
 }
 
 /// Makes keys, and writes the files of a cluster, its replicas and its clients. Nothing

@@ -110,6 +110,12 @@ pub struct Keys {
 }
 
 impl KeyFiles {
+    /// Those of a client of a cluster that [`super::init()`] made in this folder.
+    pub fn of_client(directory: &Path, id: u32) -> KeyFiles {
+        let [_, key, tls_key] = super::init::paths(directory, &format!("client-{id}"));
+        KeyFiles { key, tls_key, trust_permissions: false }
+    }
+
     /// Loads both keys, and checks that they are the listed ones.
     pub fn load(&self, directory: &Directory, party: Party) -> Result<Keys, KeyError> {
         let genesis = directory.genesis();
