@@ -141,6 +141,8 @@ admin = \"127.0.0.1:{admin}\"
 # fetch_timeout = \"{fetch_timeout}\"
 # How many batches the primary has under way.
 # pipeline = {pipeline}
+# How many of them it begins however little is in them; for more, enough must wait.
+# eager = {eager}
 # How often the primary proposes an empty batch while the next checkpoint is needed.
 # fill_up_interval = \"{fill_up_interval}\"
 # A primary is slow if requests wait so many times longer than agreement takes, and never
@@ -177,6 +179,7 @@ admin = \"127.0.0.1:{admin}\"
         status_interval = span(settings.status_interval),
         fetch_timeout = span(settings.fetch_timeout),
         pipeline = settings.pipeline,
+        eager = settings.eager,
         fill_up_interval = span(settings.fill_up_interval),
         slow_factor = settings.slow_factor,
         slow_floor = span(settings.slow_floor),

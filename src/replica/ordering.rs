@@ -13,10 +13,7 @@ use crate::message::{
 };
 use crate::types::{ReplicaId, Seq};
 
-/// So many batches may be under way however little is in them.
-const EAGER_BATCHES: u64 = 2;
-
-/// More are begun for at least so many requests each,
+/// Beside the eager ones, batches are begun for at least so many requests each,
 const ENOUGH_ITEMS: usize = 64;
 
 /// or so many bytes of them.
@@ -64,7 +61,7 @@ impl Replica {
     fn is_too_little(&self, seq: Seq) -> bool {
         let in_flight = seq.previous().since(self.executed());
         let (items, bytes) = self.pool.backlog();
-        in_flight >= EAGER_BATCHES && items < ENOUGH_ITEMS && bytes < ENOUGH_BYTES
+        in_flight >= self.settings.eager && items < ENOUGH_ITEMS && bytes < ENOUGH_BYTES
     }
 
     fn pick_items(&mut self) -> Vec<crate::message::Item> {

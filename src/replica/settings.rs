@@ -17,6 +17,9 @@ pub struct Settings {
     pub fetch_timeout: Span,
     /// How many numbers the primary keeps in flight.
     pub pipeline: u64,
+    /// How many of them it begins however little is in their batches. For more there must
+    /// be enough to be worth a round of votes.
+    pub eager: u64,
     /// How often the primary proposes a fill-up while numbers must not stand still.
     pub fill_up_interval: Span,
     /// How much longer than agreement itself a primary may take to propose a request
@@ -34,6 +37,7 @@ impl Default for Settings {
             status_interval: Span::milliseconds(200),
             fetch_timeout: Span::milliseconds(300),
             pipeline: 8,
+            eager: 2,
             fill_up_interval: Span::milliseconds(20),
             slow_factor: 10,
             slow_floor: Span::milliseconds(100),

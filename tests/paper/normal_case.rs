@@ -55,6 +55,23 @@ fn past_the_pipelines_depth_requests_gather() {
     assert_eq!(later[0].1.items().len(), 3, "and all three take it");
 }
 
+/// 2: beside the eager ones, a batch waits until there is enough for it.
+#[test]
+fn a_small_batch_waits_for_one_of_those_under_way() {
+    let settings = Settings { pipeline: 8, eager: 1, ..Settings::default() };
+    let mut solo = Solo::with(4, 0, parameters(), settings);
+    let mut out = Out::default();
+    for number in 1..=3 {
+        let request = solo.request(0, number, 0, &[&put("a", "b")]);
+        out.extend(solo.submit(&request));
+    }
+    assert_eq!(out.proposals().len(), 1, "the first goes at once, alone as it is");
+    let first = out.proposals()[0].1.clone();
+    let out = solo.decide(0, 1, &first);
+    assert_eq!(out.proposals().len(), 1, "and when it is done, all that came since");
+    assert_eq!(out.proposals()[0].1.items().len(), 2);
+}
+
 /// 2: up to the batch's limits in count.
 #[test]
 fn a_batch_holds_no_more_items_than_its_limit() {

@@ -85,6 +85,7 @@ fn settings(random: &mut Random) -> Settings {
         status_interval: Span::milliseconds(random.between(50, 200)),
         fetch_timeout: Span::milliseconds(random.between(50, 300)),
         pipeline: random.between(1, 8),
+        eager: random.between(1, 8),
         fill_up_interval: Span::milliseconds(random.between(5, 20)),
         ..Settings::default()
     }
