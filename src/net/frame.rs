@@ -67,7 +67,8 @@ pub struct FrameReader<R = ReadHalf<Stream>> {
 }
 
 impl<R: AsyncRead + Unpin> FrameReader<R> {
-    pub(crate) fn new(stream: R, limit: usize, limits: Limits) -> FrameReader<R> {
+    /// Takes frames of at most so many bytes out of this stream.
+    pub fn new(stream: R, limit: usize, limits: Limits) -> FrameReader<R> {
         FrameReader {
             stream,
             buffer: BytesMut::new(),

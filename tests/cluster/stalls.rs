@@ -1,8 +1,9 @@
 //! Processes that stand still, and networks that delay, cut, and swallow.
 
-use crate::support::{Cluster, brisk, edited, ports, programs, until, within};
+use crate::support::{Cluster, LOOK, PATIENCE, brisk, edited, ports, programs, until, within};
 use quorate::client::KeyValueClient;
 use quorate::cluster::{Processes, admin};
+use quorate::node::Status;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,15 +24,21 @@ async fn write(client: &KeyValueClient, what: &str) -> u64 {
     last
 }
 
-/// All vote and have executed so much, as far as this one.
+/// All may vote and have executed so much, and no connection is missing. One that asked
+/// alone for another view waits there until others come, and executes with the rest.
 async fn settled(processes: &Processes, executed: u64) {
-    until("all are there", async || {
-        (0..4).all(|id| {
-            let status = tokio::task::block_in_place(|| admin::status(processes.admin(id)));
-            status.is_ok_and(|one| one.is_voting() && one.active && one.executed >= executed)
-        })
-    })
-    .await;
+    let is_there = |one: &Status| {
+        let is_connected = one.peers.iter().all(|peer| peer.connected);
+        one.is_voting() && one.executed >= executed && is_connected
+    };
+    let mut statuses = Vec::new();
+    let deadline = Instant::now() + PATIENCE;
+    while !(statuses.len() == 4 && statuses.iter().all(is_there)) {
+        assert!(Instant::now() < deadline, "not at {executed}: {statuses:#?}");
+        tokio::time::sleep(LOOK).await;
+        let asked = (0..4).map(|id| processes.admin(id));
+        statuses = tokio::task::block_in_place(|| asked.flat_map(admin::status).collect());
+    }
 }
 
 /// S14

@@ -27,7 +27,7 @@ pub async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {
 }
 
 /// How often something that cannot be waited for is looked at.
-const LOOK: Duration = Duration::from_millis(20);
+pub const LOOK: Duration = Duration::from_millis(20);
 
 /// Looks again and again until it is so.
 pub async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
