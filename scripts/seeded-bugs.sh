@@ -52,10 +52,10 @@ for name in "${names[@]}"; do
     case $code in
     10 | 11 | 12)
         caught=$((caught + 1))
-        line=$(grep -aE '^seed [0-9]+ (breaks|panics)' "$out" | tail -n 1)
-        seed=$(sed -E 's/^seed ([0-9]+) .*/\1/' <<<"$line")
-        [ "$seed" -lt 1000 ] && early=$((early + 1))
-        by=$(sed -E 's/^seed [0-9]+ (breaks )?//' <<<"$line" | cut -c 1-90)
+        line=$(grep -aE '^seed [0-9]+( breaks |: a replica panics)' "$out" | tail -n 1)
+        seed=$(sed -E 's/^seed ([0-9]+).*/\1/' <<<"$line")
+        if [ "$seed" -lt 1000 ]; then early=$((early + 1)); fi
+        by=$(sed -E 's/^seed [0-9]+:?( breaks)? //' <<<"$line" | cut -c 1-90)
         printf '%-44s %8s  %s\n' "$name" "$seed" "$by"
         ;;
     0)

@@ -53,7 +53,8 @@ fn caught_within(control: Control, most: u64) -> (u64, Invariant) {
 /// S19, P1, B1: a check that cannot fail is worse than none.
 #[test]
 fn more_than_f_equivocators_are_noticed() {
-    caught_within(Control::Equivocators, 40);
+    let (_, invariant) = caught_within(Control::Equivocators, 20);
+    assert_eq!(invariant, Invariant::Agreement);
 }
 
 /// S4, S13: with every disk lying, a blackout loses what clients were told.
@@ -82,18 +83,4 @@ fn a_plan_without_its_calamities_is_a_run_as_well() {
         assert_eq!(report.violation, None, "seed {seed}");
         assert!(report.coverage.0.keys().all(|what| !what.starts_with("behaviour")));
     }
-}
-
-/// Seeds that failed once. Each was a bug of the protocol's code, told in the commit that
-/// mended it.
-#[test]
-fn worlds_that_failed_once_hold() {
-    // A decided entry without its body held up state transfer.
-    run(Options { seed: 4, ..Options::default() });
-    // What was recorded in the step of a compaction was forgotten with the old log.
-    run(Options { seed: 37, ..Options::default() });
-    // A proposal brought the body of a decided entry, and nobody executed it.
-    run(Options { seed: 88, ..Options::default() });
-    // After a restart nobody could serve the state of the stable checkpoint.
-    run(Options { seed: 2_823, ..Options::default() });
 }

@@ -10,7 +10,7 @@
 
 mod cast;
 
-pub use cast::cast;
+pub use cast::{Moods, cast};
 
 use crate::crypto::{ClusterId, Signer};
 use crate::message::{Body, PeerMessage, Signed, ToClient, Voter};

@@ -144,7 +144,9 @@ fn only_among(plan: &mut Plan, replicas: u16) {
     plan.calamities.retain(|(_, calamity)| named(calamity).iter().all(is_there));
     if plan.control.is_none() {
         let twins = usize::from(plan.twins.is_some());
-        plan.liars.truncate(plan.faults().saturating_sub(twins));
+        let most = plan.faults().saturating_sub(twins);
+        let kept: Vec<ReplicaId> = plan.all_liars().into_iter().take(most).collect();
+        plan.liars.retain(|(id, _)| kept.contains(id));
     }
 }
 

@@ -1,7 +1,8 @@
 //! Liars to clients.
 
-use super::{Behaviour, Liar};
+use super::{Behaviour, Liar, forgery};
 use crate::message::{PeerMessage, ReplyOutcome, ToClient};
+use crate::service::tree::Proof;
 use crate::types::{ClientId, ReplicaId, RequestNumber};
 use crate::wire::Blob;
 
@@ -44,11 +45,53 @@ impl Behaviour for Liars {
                 vec![ToClient::ReadAnswer { number, operation, result: self.lie(liar), changed }]
             }
             ToClient::Session { nonce, view, .. } => {
-                let (acknowledged, highest) = (RequestNumber(0), RequestNumber(0));
+                let number = match liar.random.below(3) {
+                    0 => 0,
+                    1 => liar.random.below(200),
+                    _ => u64::MAX - liar.random.below(2),
+                };
+                let (acknowledged, highest) = (RequestNumber(number / 2), RequestNumber(number));
                 vec![ToClient::Session { nonce, acknowledged, highest, view }]
             }
             other => vec![other],
         }
+    }
+}
+
+/// Shows proofs of other states, and of other keys, under a true certificate; and true
+/// proofs under a certificate that is none.
+#[derive(Default)]
+pub(super) struct Prover {
+    earlier: Vec<(Proof, Proof)>,
+}
+
+/// How many proofs are remembered.
+const MOST_PROOFS: usize = 32;
+
+impl Behaviour for Prover {
+    fn tell(&mut self, _: &mut Liar, _: ReplicaId, message: PeerMessage) -> Vec<PeerMessage> {
+        vec![message]
+    }
+
+    fn tell_client(&mut self, liar: &mut Liar, _: ClientId, message: ToClient) -> Vec<ToClient> {
+        let ToClient::Proved { number, certificate, proof, time } = message else {
+            return vec![message];
+        };
+        let shown = (proof.clone(), time.clone());
+        let told = match liar.random.below(3) {
+            0 => {
+                let other = forgery::spoil_checkpoint(liar, &certificate);
+                other.map(|certificate| ToClient::Proved { number, certificate, proof, time })
+            }
+            choice => liar.random.pick(&self.earlier).cloned().map(|(earlier, earlier_time)| {
+                let time = if choice == 1 { earlier_time } else { time };
+                ToClient::Proved { number, certificate, proof: earlier, time }
+            }),
+        };
+        if self.earlier.len() < MOST_PROOFS {
+            self.earlier.push(shown);
+        }
+        told.into_iter().collect()
     }
 }
 

@@ -3,10 +3,10 @@
 
 use super::Liar;
 use crate::message::{
-    Checkpoint, CheckpointCertificate, Commit, CommitCertificate, Endorsement, PeerMessage,
+    Batch, Checkpoint, CheckpointCertificate, Commit, CommitCertificate, Endorsement, PeerMessage,
     PrePrepare, Prepare, PreparedCertificate, Signed, ViewChange, Voter,
 };
-use crate::types::{Digest, ReplicaId, Seq, View};
+use crate::types::{Digest, ReplicaId, Seq, Timestamp, View};
 use crate::wire::{self, List};
 use bincode::Encode;
 
@@ -148,20 +148,44 @@ pub(super) fn forge_certificates(
             // One vote is no certificate, whatever it is called.
             let body = vote.body;
             let alone = Endorsement { by: body.by, signature: vote.signature };
-            let forged = checkpoint((body.seq, body.digest), vec![alone; liar.committee.quorum()]);
-            let forged = forged.map(PeerMessage::Stable);
-            forged.into_iter().chain([PeerMessage::Checkpoint(vote)]).collect()
+            let own = checkpoint((body.seq, body.digest), vec![alone; liar.committee.quorum()]);
+            // And it signed nothing of this at all.
+            let digest = liar.conspiracy().false_digest(body.digest);
+            let false_one = checkpoint((body.seq, digest), invented(liar, alone));
+            let ahead = checkpoint((body.seq.plus(1_000), digest), invented(liar, alone));
+            let forged = [own, false_one, ahead].into_iter().flatten().map(PeerMessage::Stable);
+            forged.chain([PeerMessage::Checkpoint(vote)]).collect()
+        }
+        PeerMessage::Commit(vote) => {
+            let Commit { view, seq, by, .. } = vote.body;
+            let batch = Batch::new(Timestamp(seq.0), vec![]);
+            let alone = Endorsement { by, signature: vote.signature };
+            let forged = commit((view, seq, batch.digest()), invented(liar, alone));
+            let forged = forged.map(|forged| PeerMessage::Decided(forged, Some(batch)));
+            forged.into_iter().chain([PeerMessage::Commit(vote)]).collect()
         }
         PeerMessage::StartAnswer(mut answer) => {
             let highest = answer.highest.take();
             answer.highest = highest.and_then(|one| spoil_prepared(liar, &one));
+            let stable = answer.stable.take();
+            answer.stable = stable.and_then(|one| spoil_checkpoint(liar, &one));
             vec![PeerMessage::StartAnswer(answer)]
         }
         other => vec![other],
     }
 }
 
-fn spoil_checkpoint(liar: &mut Liar, one: &CheckpointCertificate) -> Option<CheckpointCertificate> {
+/// A quorum's worth of members in their order, all under one signature.
+fn invented(liar: &Liar, one: Endorsement) -> Vec<Endorsement> {
+    let members = liar.committee.replicas().take(liar.committee.quorum());
+    members.map(|replica| Endorsement { by: Voter { replica, ..one.by }, ..one }).collect()
+}
+
+/// A checkpoint certificate with its members spoilt.
+pub(super) fn spoil_checkpoint(
+    liar: &mut Liar,
+    one: &CheckpointCertificate,
+) -> Option<CheckpointCertificate> {
     let (seq, digest) = (one.seq(), one.digest());
     let by = Voter { replica: liar.id, incarnation: Default::default() };
     let own = liar.sign(Checkpoint { seq, digest, by });

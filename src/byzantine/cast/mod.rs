@@ -4,11 +4,14 @@
 mod checkpoints;
 mod clients;
 mod forgery;
+mod moods;
 mod mutation;
 mod network;
 mod primary;
 mod views;
 mod votes;
+
+pub use moods::Moods;
 
 use super::{Behaviour, Liar, Role};
 use crate::message::PeerMessage;
@@ -42,6 +45,11 @@ pub fn cast() -> Vec<Role> {
             "equivocating",
             "as primary, proposes one batch to some and another to the rest",
             Tell(primary::equivocate)
+        ),
+        role!(
+            "waverer",
+            "as primary, proposes one of two batches, another each time that it is asked",
+            Tell(primary::waver)
         ),
         role!(
             "two-faced",
@@ -81,6 +89,12 @@ pub fn cast() -> Vec<Role> {
             Tell(primary::lie_about_time)
         ),
         role!("usurper", "proposes in views that are not its own", Tell(primary::usurp)),
+        role!(
+            "self-supporter",
+            "as primary, prepares and commits its own proposal at once, many times",
+            Tell(primary::support_itself)
+        ),
+        role!("hasty", "commits to whatever it prepares, at once", Tell(votes::hurry)),
         role!("mute-after-prepare", "never commits", Tell(votes::mute_after_prepare)),
         role!("double-voter", "votes for two digests at once", Tell(votes::double_vote)),
         role!(
@@ -93,8 +107,17 @@ pub fn cast() -> Vec<Role> {
             "carries its signatures over to other views, clusters and kinds",
             Tell(votes::replay)
         ),
+        role!(
+            "revenant",
+            "votes and asks for views in the name of its lives before and after",
+            Tell(votes::other_lives)
+        ),
         role!("forger", "votes in the name of others", Tell(votes::forge)),
-        role!("view-spammer", "asks for far-off views all the time", Tell(views::spam)),
+        role!(
+            "view-spammer",
+            "asks for the next view and for far-off ones, all the time",
+            Tell(views::spam)
+        ),
         role!("hider", "leaves out of its view-changes what it prepared", Tell(views::hide)),
         role!(
             "inventor",
@@ -171,6 +194,11 @@ pub fn cast() -> Vec<Role> {
             "client-conspirator",
             "tells clients the same wrong results as the other liars",
             clients::Liars::alike()
+        ),
+        role!(
+            "prover",
+            "shows clients proofs of other states, and under certificates that are none",
+            clients::Prover::default()
         ),
         role!("client-denier", "never answers a client", clients::Denier),
         role!(

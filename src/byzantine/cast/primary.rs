@@ -35,6 +35,15 @@ pub(super) fn equivocate(liar: &mut Liar, to: ReplicaId, message: PeerMessage) -
     }
 }
 
+/// Whoever is told again may be told otherwise.
+pub(super) fn waver(liar: &mut Liar, _: ReplicaId, message: PeerMessage) -> Vec<PeerMessage> {
+    let is_other = liar.random.in_thousand(400);
+    match own(liar, &message) {
+        Some((body, batch)) if is_other => vec![propose(liar, body, other_batch(batch))],
+        _ => vec![message],
+    }
+}
+
 /// Each half gets a proposal of its own, and with it the votes of every liar for it.
 pub(super) fn equivocate_together(
     liar: &mut Liar,
@@ -70,6 +79,19 @@ fn votes_of(liar: &Liar, member: ReplicaId, body: &PrePrepare) -> Vec<PeerMessag
     let commit = liar.sign_as(member, Commit { view, seq, digest, by: voter });
     let prepare = prepare.map(PeerMessage::Prepare);
     prepare.into_iter().chain(commit.map(PeerMessage::Commit)).collect()
+}
+
+/// With its own prepare, which must not count beside the proposal.
+pub(super) fn support_itself(
+    liar: &mut Liar,
+    _: ReplicaId,
+    message: PeerMessage,
+) -> Vec<PeerMessage> {
+    let Some((body, _)) = own(liar, &message) else { return vec![message] };
+    let PrePrepare { view, seq, digest, by } = *body;
+    let prepare = PeerMessage::Prepare(liar.sign(Prepare { view, seq, digest, by }));
+    let commit = PeerMessage::Commit(liar.sign(Commit { view, seq, digest, by }));
+    vec![prepare.clone(), message, prepare, commit.clone(), commit]
 }
 
 pub(super) fn wrong_digest(
@@ -164,8 +186,13 @@ pub(super) fn lie_about_time(
     message: PeerMessage,
 ) -> Vec<PeerMessage> {
     let Some((body, batch)) = own(liar, &message) else { return vec![message] };
-    let hours = liar.random.between(0, 4) * 3_600_000_000;
-    let time = batch.time().0.saturating_add(hours).saturating_sub(2 * 3_600_000_000);
+    let furthest = match liar.random.below(3) {
+        0 => 2 * 3_600_000_000,
+        1 => 10_000_000,
+        _ => 1_000_000,
+    };
+    let time = batch.time().0.saturating_add(liar.random.below(2 * furthest));
+    let time = time.saturating_sub(furthest);
     vec![propose(liar, body, Batch::new(Timestamp(time), batch.items().to_vec()))]
 }
 

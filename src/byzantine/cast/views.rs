@@ -9,7 +9,8 @@ use crate::wire::List;
 
 pub(super) fn spam(liar: &mut Liar, _: ReplicaId, message: PeerMessage) -> Vec<PeerMessage> {
     let PeerMessage::Status(status) = &message else { return vec![message] };
-    let view = View(status.view.0.saturating_add(1 + liar.random.below(1_000_000)));
+    let furthest = if liar.random.in_thousand(500) { 1 } else { 1_000_000 };
+    let view = View(status.view.0.saturating_add(1 + liar.random.below(furthest)));
     let mut told = Vec::new();
     for replica in liar.conspirators() {
         let by = Voter { replica, incarnation: Default::default() };
@@ -65,7 +66,7 @@ pub(super) fn bogus_new_view(
     message: PeerMessage,
 ) -> Vec<PeerMessage> {
     let Some(mut body) = own_opening(liar, &message) else { return vec![message] };
-    let choice = liar.random.below(4);
+    let choice = liar.random.below(6);
     match body.pre_prepares.0.last_mut() {
         Some(last) if choice == 0 => {
             let digest = if last.body.digest == NULL { Digest::of(b"other") } else { NULL };
@@ -76,9 +77,37 @@ pub(super) fn bogus_new_view(
             let next = PrePrepare { seq: last.body.seq.next(), ..last.body };
             body.pre_prepares.0.push(liar.sign(next));
         }
-        _ => drop(body.view_changes.0.pop()),
+        _ if choice == 3 => drop(body.view_changes.0.pop()),
+        // By the wishes of too few, or without what the last one shows; and with what
+        // follows from that.
+        _ if choice == 4 => {
+            body.view_changes.0.pop();
+            follow(liar, &mut body);
+        }
+        _ => {
+            for wish in &mut body.view_changes.0 {
+                if liar.is_me(wish.body.by) {
+                    let bare =
+                        ViewChange { stable: None, prepared: List::default(), ..wish.body.clone() };
+                    *wish = liar.sign(bare);
+                }
+            }
+            follow(liar, &mut body);
+        }
     }
     vec![PeerMessage::NewView(liar.sign(body), None)]
+}
+
+/// Proposes what follows from the wishes that an opening shows.
+fn follow(liar: &Liar, body: &mut NewView) {
+    let decided = new_view::decide(body.view_changes.iter().map(|one| &one.body));
+    let (view, by) = (body.view, body.by);
+    let chosen = decided.chosen.into_iter();
+    body.pre_prepares = chosen
+        .map(|(seq, digest)| -> Signed<PrePrepare> {
+            liar.sign(PrePrepare { view, seq, digest, by })
+        })
+        .collect();
 }
 
 /// With its own wish for an earlier view, with one twice, or an earlier opening whole.
@@ -140,13 +169,6 @@ pub(super) fn two_openings(
             *wish = resigned;
         }
     }
-    let decided = new_view::decide(body.view_changes.iter().map(|one| &one.body));
-    let (view, by) = (body.view, body.by);
-    let chosen = decided.chosen.into_iter();
-    body.pre_prepares = chosen
-        .map(|(seq, digest)| -> Signed<PrePrepare> {
-            liar.sign(PrePrepare { view, seq, digest, by })
-        })
-        .collect();
+    follow(liar, &mut body);
     vec![PeerMessage::NewView(liar.sign(body), None)]
 }

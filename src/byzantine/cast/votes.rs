@@ -1,8 +1,10 @@
 //! Liars among the backups: whom they vote for, how often, and in whose name.
 
 use super::Liar;
-use crate::message::{Commit, PeerMessage, Prepare, Signed, Voter};
-use crate::types::{ReplicaId, Seq, View};
+use crate::message::{
+    Checkpoint, Commit, PeerMessage, PrePrepare, Prepare, Signed, ViewChange, Voter,
+};
+use crate::types::{Incarnation, ReplicaId, Seq, View};
 
 pub(super) fn mute_after_prepare(
     _: &mut Liar,
@@ -13,6 +15,13 @@ pub(super) fn mute_after_prepare(
         PeerMessage::Commit(_) => vec![],
         other => vec![other],
     }
+}
+
+pub(super) fn hurry(liar: &mut Liar, _: ReplicaId, message: PeerMessage) -> Vec<PeerMessage> {
+    let PeerMessage::Prepare(vote) = &message else { return vec![message] };
+    let Prepare { view, seq, digest, by } = vote.body;
+    let commit = liar.sign(Commit { view, seq, digest, by });
+    vec![PeerMessage::Commit(commit), message]
 }
 
 /// For the true digest and for the one that all liars agreed on.
@@ -44,6 +53,38 @@ pub(super) fn shift_vote(liar: &mut Liar, _: ReplicaId, message: PeerMessage) ->
             vec![PeerMessage::Commit(liar.sign(vote.body))]
         }
         other => vec![other],
+    }
+}
+
+/// In the name of the life before, and of the one after.
+pub(super) fn other_lives(liar: &mut Liar, _: ReplicaId, message: PeerMessage) -> Vec<PeerMessage> {
+    let other = |by: Voter| match by.incarnation == Incarnation::FIRST {
+        true => Voter { incarnation: by.incarnation.next(), ..by },
+        false => Voter { incarnation: Incarnation(by.incarnation.0 - 1), ..by },
+    };
+    let told = match &message {
+        PeerMessage::Propose(one, batch) if liar.is_me(one.body.by) => {
+            let body = PrePrepare { by: other(one.body.by), ..one.body };
+            PeerMessage::Propose(liar.sign(body), batch.clone())
+        }
+        PeerMessage::Prepare(vote) => {
+            PeerMessage::Prepare(liar.sign(Prepare { by: other(vote.body.by), ..vote.body }))
+        }
+        PeerMessage::Commit(vote) => {
+            PeerMessage::Commit(liar.sign(Commit { by: other(vote.body.by), ..vote.body }))
+        }
+        PeerMessage::Checkpoint(vote) => {
+            PeerMessage::Checkpoint(liar.sign(Checkpoint { by: other(vote.body.by), ..vote.body }))
+        }
+        PeerMessage::ViewChange(wish) if liar.is_me(wish.body.by) => {
+            let by = other(wish.body.by);
+            PeerMessage::ViewChange(liar.sign(ViewChange { by, ..wish.body.clone() }))
+        }
+        _ => return vec![message],
+    };
+    match liar.random.in_thousand(500) {
+        true => vec![told],
+        false => vec![told, message],
     }
 }
 

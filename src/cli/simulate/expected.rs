@@ -65,8 +65,15 @@ const EVENTS: &[&str] = &[
     "suspects Unfair",
 ];
 
-const READS: &[&str] =
-    &["bundle of several operations", "read by quorum", "read ordered", "read proved"];
+const READS: &[&str] = &[
+    "bundle of several operations",
+    "read by quorum",
+    "read of a range",
+    "read ordered",
+    "read proved",
+    "request superseded",
+    "ticket abandoned",
+];
 
 const SHOWN: &[&str] = &[
     "checkpoint certificate",

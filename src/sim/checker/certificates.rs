@@ -114,6 +114,14 @@ impl Checker {
             let claim = ledger::checkpoint_claim(certificate);
             self.stands(id, &claim, self.cluster.quorum());
         }
+        if let Some(late) = wish.prepared.iter().find(|one| one.view() >= wish.view) {
+            let what = format!(
+                "{id:?} enters {:?} by a wish that shows a certificate of {:?}",
+                opening.view,
+                late.view()
+            );
+            self.fail(Invariant::Certificates, what);
+        }
         wish.prepared.iter().for_each(|certificate| self.is_prepared(id, certificate));
     }
 
@@ -155,6 +163,15 @@ impl Checker {
         let speakers = self.ledger.speakers(&(Kind::Checkpoint, 0, seq, digest));
         if !self.is_believable(&speakers) {
             let what = format!("{id:?} takes s{seq} as stable: {speakers:?} signed it");
+            self.fail(Invariant::Certificates, what);
+        }
+    }
+
+    /// Whoever follows others out of a view follows somebody honest.
+    pub(super) fn is_joined_by_honest(&mut self, id: ReplicaId, view: u64) {
+        let wishers = self.ledger.wishers_from(view);
+        if !wishers.iter().any(|one| *one != id && !self.faulty.contains(one)) {
+            let what = format!("{id:?} follows liars to v{view}: {wishers:?} asked for it");
             self.fail(Invariant::Certificates, what);
         }
     }

@@ -36,6 +36,19 @@ impl OnDisk<'_> {
         }
     }
 
+    /// Whether the disk knows of this word, or of what settles it.
+    pub(super) fn remembers(&self, word: &Word) -> bool {
+        let knows = match word.kind {
+            Kind::Propose => self.has_proposal(word),
+            Kind::Prepare => self.has_prepare(word),
+            Kind::Commit => self.has_prepared(word),
+            Kind::Checkpoint => self.has_checkpoint(word, false),
+            Kind::ViewChange => self.has_wish(word),
+            Kind::NewView => self.has_entered(word.view),
+        };
+        knows || word.seq > 0 && self.stable() >= word.seq
+    }
+
     fn stable(&self) -> u64 {
         let stable = self.records.iter().filter_map(|record| match record {
             Record::Stable(certificate) => Some(certificate.seq().0),

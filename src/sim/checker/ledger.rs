@@ -149,6 +149,11 @@ impl Ledger {
         self.wishes.get(&view).cloned().unwrap_or_default()
     }
 
+    /// Who asked for a view or a higher one.
+    pub fn wishers_from(&self, view: u64) -> BTreeSet<ReplicaId> {
+        self.wishes.range(view..).flat_map(|(_, wishers)| wishers).copied().collect()
+    }
+
     /// The highest number about which somebody signed a checkpoint that `is_enough` of
     /// them signed alike.
     pub fn highest_stable(&self, is_enough: impl Fn(&BTreeSet<ReplicaId>) -> bool) -> u64 {

@@ -6,6 +6,7 @@
 //! | `mod` | what the world tells it, and who counts as honest |
 //! | `ledger` | who signed what, and in which order it left |
 //! | `certificates` | whether what is believed stands on enough signatures |
+//! | `lives` | whether new lives of replicas begin, and old ones end, as they should |
 //! | `disk` | whether a promise that leaves is on the disk |
 //! | `replay` | the agreed history, executed once more by a simple model |
 //! | `history` | whether the replicas' and clients' answers are those of that history |
@@ -14,21 +15,25 @@ mod certificates;
 mod disk;
 mod history;
 mod ledger;
+mod lives;
 mod replay;
 #[cfg(test)]
 mod tests;
 
 pub use disk::OnDisk;
+pub use ledger::Word;
 
 use super::history::Event;
 use crate::client::Ticket;
 use crate::crypto::{self, Check, ClusterId, PublicKey, Scheme};
 use crate::message::batch::{ItemKey, NULL};
 use crate::message::{Batch, Body, Evidence, Genesis, Item, PeerMessage, Request, Signed, Voter};
+use crate::replica::effects::{Record, Suspicion};
 use crate::replica::{Notice, Now, Outgoing, Parts, Replica, Standing};
 use crate::types::{ClientId, Digest, Incarnation, ReplicaId, Seq, Timestamp};
 use crate::wire::{self, Blob};
-use ledger::{Kind, Ledger, Word, words_of};
+use ledger::{Kind, Ledger, words_of};
+use lives::Lives;
 use replay::{Account, Replay};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -150,6 +155,9 @@ pub struct Checker {
     /// Replicas whose disks forgot something, with the first life that they are held to.
     excused: BTreeMap<ReplicaId, u64>,
     ledger: Ledger,
+    lives: Lives,
+    /// The highest checkpoint that was found to be signed by enough.
+    surely_stable: u64,
     decided: BTreeMap<Seq, Digest>,
     /// Digests of whole states, by number.
     states: BTreeMap<Seq, Digest>,
@@ -163,8 +171,11 @@ pub struct Checker {
     recoveries: BTreeSet<Digest>,
     /// Operations that clients read with, by their digests.
     queries: BTreeMap<Digest, Blob>,
-    /// What each ticket of a client stands for.
-    tickets: BTreeMap<(ClientId, Ticket), Vec<Blob>>,
+    /// What each ticket of a client stands for, and the highest number of which any
+    /// client had learned when it was asked for.
+    tickets: BTreeMap<(ClientId, Ticket), (Vec<Blob>, u64)>,
+    /// The highest number of which a client has learned.
+    learned: u64,
     judged: BTreeSet<Digest>,
     replay: Replay,
     /// What clients saw, by key.
@@ -195,6 +206,8 @@ impl Checker {
             honest,
             excused: BTreeMap::new(),
             ledger: Ledger::default(),
+            lives: Lives::default(),
+            surely_stable: 0,
             decided: BTreeMap::new(),
             states: BTreeMap::new(),
             executed: BTreeMap::new(),
@@ -205,6 +218,7 @@ impl Checker {
             recoveries: BTreeSet::new(),
             queries: BTreeMap::new(),
             tickets: BTreeMap::new(),
+            learned: 0,
             judged: BTreeSet::new(),
             replay: Replay::new(genesis),
             histories: BTreeMap::new(),
@@ -262,7 +276,7 @@ impl Checker {
         for operation in &operations {
             self.queries.insert(Digest::of(operation), operation.clone());
         }
-        self.tickets.insert((client, ticket), operations);
+        self.tickets.insert((client, ticket), (operations, self.learned));
     }
 
     // What replicas do.
@@ -279,8 +293,20 @@ impl Checker {
             }
             for record in &parts.records {
                 self.records(id, record);
+                match record {
+                    Record::Recovering(nonce) => self.recovers(id, *nonce),
+                    Record::Recovered(_) => self.recovered(id, replica.stable().0),
+                    Record::Prepared(certificate, _) => self.counts_the_living(id, certificate),
+                    Record::NewView(opening, _) => self.is_wanted_by_the_living(id, &opening.body),
+                    _ => {}
+                }
             }
             parts.notices.iter().for_each(|notice| self.notice(id, notice));
+            for notice in &parts.notices {
+                if let Notice::Reborn(other, incarnation) = notice {
+                    self.is_reborn(*other, *incarnation, executed);
+                }
+            }
         }
     }
 
@@ -306,7 +332,12 @@ impl Checker {
         if !self.honest.contains(&word.by.replica) || word.seq <= self.cluster.window {
             return;
         }
+        // The highest that was found so far only rises.
+        if word.seq <= self.surely_stable.saturating_add(self.cluster.window) {
+            return;
+        }
         let stable = self.ledger.highest_stable(|speakers| self.is_believable(speakers));
+        self.surely_stable = stable;
         if word.seq > stable.saturating_add(self.cluster.window) {
             let what =
                 format!("{word:?} is beyond the window of any checkpoint; s{stable} is the last");
@@ -389,6 +420,7 @@ impl Checker {
             Notice::RolledBack => {
                 self.fail(Invariant::Honesty, format!("{id:?} finds its own disk rolled back"));
             }
+            Notice::Suspects(view, Suspicion::Joined) => self.is_joined_by_honest(id, view.0),
             Notice::Rejected(..)
             | Notice::Suspects(..)
             | Notice::TransferBegan(_)

@@ -7,7 +7,7 @@
 
 use crate::message::{Batch, Genesis, Item, Request};
 use crate::service::kv::{Found, Item as Listed, KvOperation, KvRefusal, KvResult};
-use crate::types::{ClientId, Digest, Seq, Timestamp};
+use crate::types::{ClientId, Digest, Nonce, ReplicaId, Seq, Timestamp};
 use crate::wire::Blob;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,6 +55,8 @@ pub struct Replay {
     versions: BTreeMap<Blob, Vec<(u64, Option<Blob>)>>,
     answers: BTreeMap<(ClientId, u64), Answer>,
     refused: BTreeSet<(ClientId, u64, u64)>,
+    /// Where each replica's recoveries were ordered first.
+    recoveries: BTreeMap<(ReplicaId, Nonce), u64>,
 }
 
 impl Replay {
@@ -74,6 +76,7 @@ impl Replay {
             versions: BTreeMap::new(),
             answers: BTreeMap::new(),
             refused: BTreeSet::new(),
+            recoveries: BTreeMap::new(),
         }
     }
 
@@ -86,8 +89,12 @@ impl Replay {
     pub fn execute(&mut self, digest: Digest, batch: Option<&Batch>) {
         self.executed += 1;
         for item in batch.into_iter().flat_map(Batch::items) {
-            if let Item::Request(request) = item {
-                self.request(&request.body);
+            match item {
+                Item::Request(request) => self.request(&request.body),
+                Item::Recovery(one) => {
+                    let place = (one.body.replica, one.body.nonce);
+                    self.recoveries.entry(place).or_insert(self.executed);
+                }
             }
         }
         let before = &self.accounts[self.accounts.len() - 1];
@@ -239,9 +246,44 @@ impl Replay {
         result.to_bytes().into()
     }
 
+    /// The last number up to here that changed what a query reads.
+    pub fn last_change(&self, operation: &[u8], at: u64) -> u64 {
+        let of = |versions: &Vec<(u64, Option<Blob>)>| {
+            versions.iter().map(|(seq, _)| *seq).filter(|seq| *seq <= at).max()
+        };
+        match KvOperation::from_bytes(operation) {
+            Ok(KvOperation::Get { key }) => self.versions.get(&key).and_then(of).unwrap_or(0),
+            Ok(KvOperation::List { from, until, limit }) if limit >= LONGEST_LIST => {
+                let is_within =
+                    |key: &Blob| *key >= from && until.as_ref().is_none_or(|until| key < until);
+                let within = self.versions.iter().filter(|(key, _)| is_within(key));
+                within.filter_map(|(_, versions)| of(versions)).max().unwrap_or(0)
+            }
+            _ => 0,
+        }
+    }
+
     /// What was executed under a client's number.
     pub fn answer(&self, client: ClientId, number: u64) -> Option<&Answer> {
         self.answers.get(&(client, number))
+    }
+
+    /// Where a replica's recovery was ordered, if it was.
+    pub fn recovery(&self, replica: ReplicaId, nonce: Nonce) -> Option<u64> {
+        self.recoveries.get(&(replica, nonce)).copied()
+    }
+
+    /// Whether an operation of a client was executed there, with this result.
+    pub fn was_answered(
+        &self,
+        client: ClientId,
+        operation: Digest,
+        seq: Seq,
+        result: &Blob,
+    ) -> bool {
+        self.answers.range((client, 0)..=(client, u64::MAX)).any(|(_, answer)| {
+            (answer.operation, answer.seq, &answer.result) == (operation, seq.0, result)
+        })
     }
 
     /// Whether a number was refused where it was ordered.

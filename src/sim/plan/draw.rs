@@ -12,6 +12,15 @@ use crate::types::{ClientId, Instant, ReplicaId, Span};
 /// One seed in so many uses the node's own signatures.
 const REAL_SIGNATURES_EVERY: u64 = 100;
 
+/// Of a thousand worlds, so many have as many liars as there may be; the others, any number.
+const ALL_LIE: u64 = 150;
+
+/// Of a thousand calamities, so many befall those who are faulty already.
+const BEFALLS_LIARS: u64 = 120;
+
+/// How many parts one liar plays.
+const PARTS: [u64; 6] = [1, 1, 2, 3, 4, 6];
+
 pub(super) fn plan(random: &mut Random, options: &Options) -> Plan {
     let drawn = [4, 4, 4, 4, 4, 4, 4, 5, 6, 7, 7, 10];
     let replicas = options.replicas.unwrap_or(one_of(random, &drawn));
@@ -25,6 +34,7 @@ pub(super) fn plan(random: &mut Random, options: &Options) -> Plan {
         keys: random.between(1, 6),
         hostile: hostile(random),
         liars: Vec::new(),
+        mood: Span::milliseconds(random.between(100, 1_500)),
         twins: None,
         calamities: Vec::new(),
         weather: weather(random),
@@ -38,8 +48,11 @@ pub(super) fn plan(random: &mut Random, options: &Options) -> Plan {
     plan.operations = random.between(16, 48) / u64::from(plan.clients) + 6;
     match options.control {
         None => {
-            let lying =
-                if options.behaviour.is_some() { faults } else { random.between(0, faults) };
+            let lying = if options.behaviour.is_some() || random.in_thousand(ALL_LIE) {
+                faults
+            } else {
+                random.between(0, faults)
+            };
             let honest = liars(random, &mut plan, lying, options.behaviour.as_deref());
             let has_room = lying < faults && !honest.is_empty();
             if has_room && options.behaviour.is_none() && random.in_thousand(150) {
@@ -50,7 +63,7 @@ pub(super) fn plan(random: &mut Random, options: &Options) -> Plan {
             calamities(random, &mut plan, &others);
         }
         Some(Control::Equivocators) => {
-            liars(random, &mut plan, faults + 1, Some("equivocating"));
+            liars(random, &mut plan, faults + 1, Some("two-faced"));
         }
         Some(Control::LyingDisks) => lying_disks(random, &mut plan),
     }
@@ -70,10 +83,11 @@ fn parameters(random: &mut Random) -> Parameters {
         checkpoint_interval,
         window,
         batch_items: random.between(1, 8),
-        client_window: 64,
+        client_window: one_of(random, &[12, 16, 32, 64]).max(12),
         bundle_operations: 8,
         recovery_spacing: random.between(1, 4),
         rotation,
+        time_tolerance: Span::milliseconds(random.between(500, 10_000)),
         ..Parameters::default()
     }
 }
@@ -135,8 +149,16 @@ fn liars(
         let many = candidates.len() as u64;
         let index = random.below(many).min(random.below(many));
         let liar = candidates.remove(usize::try_from(index).unwrap_or(0));
-        let drawn = random.pick(&roles).map_or("silent", |role| role.name);
-        plan.liars.push((liar, chosen.unwrap_or(drawn)));
+        if let Some(chosen) = chosen {
+            plan.liars.push((liar, chosen));
+            continue;
+        }
+        for _ in 0..one_of(random, &PARTS) {
+            let part = (liar, random.pick(&roles).map_or("silent", |role| role.name));
+            if !plan.liars.contains(&part) {
+                plan.liars.push(part);
+            }
+        }
     }
     candidates
 }
@@ -154,11 +176,13 @@ fn lying_disks(random: &mut Random, plan: &mut Plan) {
     }
 }
 
-/// What befalls, most of it those who don't lie anyway.
+/// What befalls, most of it those who don't lie.
 fn calamities(random: &mut Random, plan: &mut Plan, honest: &[ReplicaId]) {
+    let faulty: Vec<ReplicaId> = plan.all_liars().into_iter().chain(plan.twins).collect();
     for _ in 0..random.between(0, 9) {
         let at = Instant(random.below(plan.healed.0));
-        let one = one_of(random, honest);
+        let whom = if random.in_thousand(BEFALLS_LIARS) { &faulty } else { honest };
+        let one = random.pick(whom).copied().unwrap_or(one_of(random, honest));
         let span = Span::milliseconds(random.between(10, 3_000));
         let befall = match random.below(20) {
             0..=5 => process,
@@ -249,10 +273,14 @@ fn network(random: &mut Random, plan: &Plan, one: ReplicaId, span: Span) -> Befa
     }
 }
 
-fn clock(random: &mut Random, _: &Plan, one: ReplicaId, span: Span) -> Befalling {
+fn clock(random: &mut Random, plan: &Plan, one: ReplicaId, span: Span) -> Befalling {
+    let tolerated = plan.parameters.time_tolerance.0;
     match random.below(4) {
         0 => {
-            let jump = i64::try_from(random.below(7_200_000_000)).unwrap_or(0) - 3_600_000_000;
+            // Far off, or by as much as is borne.
+            let most = one_of(random, &[3_600_000_000, tolerated, tolerated / 2]).max(1);
+            let jump = i64::try_from(random.below(2 * most)).unwrap_or(0)
+                - i64::try_from(most).unwrap_or(0);
             vec![(NOW, Calamity::ClockJump(one, jump)), (span, Calamity::ClockJump(one, -jump))]
         }
         1 => vec![(NOW, Calamity::WallRate(one, 0))],
@@ -264,11 +292,15 @@ fn clock(random: &mut Random, _: &Plan, one: ReplicaId, span: Span) -> Befalling
     }
 }
 
-fn client(random: &mut Random, plan: &Plan, _: ReplicaId, _: Span) -> Befalling {
+fn client(random: &mut Random, plan: &Plan, _: ReplicaId, span: Span) -> Befalling {
     let one = ClientId(u32::try_from(random.below(u64::from(plan.clients))).unwrap_or(0));
-    match random.below(3) {
+    match random.below(4) {
         0 => vec![(NOW, Calamity::ClientContinues(one))],
         1 => vec![(NOW, Calamity::ClientLosesCount(one))],
+        2 => {
+            let again = |after: u64| (Span(span.0 / 8 * after), Calamity::ClientLosesCount(one));
+            (0..random.between(2, 5)).map(again).collect()
+        }
         _ => vec![(NOW, Calamity::ClientAbandons(one))],
     }
 }

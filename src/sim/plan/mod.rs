@@ -12,6 +12,7 @@ use super::random::Random;
 use crate::message::Parameters;
 use crate::replica::Settings;
 use crate::types::{Instant, ReplicaId, Span};
+use std::collections::BTreeSet;
 
 /// How bad the network is while anything may happen.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -87,8 +88,11 @@ pub struct Plan {
     pub keys: u64,
     /// The hostile clients; their numbers follow on those of the honest ones.
     pub hostile: Vec<Hostility>,
-    /// Who lies, and the name of its behaviour in the cast.
+    /// Who lies, and the name of its behaviour in the cast. Whoever is named more than
+    /// once plays its parts in turn.
     pub liars: Vec<(ReplicaId, &'static str)>,
+    /// For so long at a time.
+    pub mood: Span,
     /// A replica of which two honest copies run, with one key and two disks.
     pub twins: Option<ReplicaId>,
     /// What goes wrong, and when.
@@ -108,6 +112,16 @@ impl Plan {
     /// The plan of a seed, with what the options override.
     pub fn of(options: &Options) -> Plan {
         draw::plan(&mut Random::new(options.seed), options)
+    }
+
+    /// The parts that a replica plays; none if it is honest.
+    pub fn parts_of(&self, id: ReplicaId) -> impl Iterator<Item = &'static str> {
+        self.liars.iter().filter(move |(liar, _)| *liar == id).map(|(_, name)| *name)
+    }
+
+    /// All who lie.
+    pub fn all_liars(&self) -> BTreeSet<ReplicaId> {
+        self.liars.iter().map(|(id, _)| *id).collect()
     }
 
     /// `f`, in the plan's own counting.

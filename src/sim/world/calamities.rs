@@ -188,6 +188,7 @@ impl World {
         self.healed = true;
         self.links.calm();
         self.tell(|| "** everything heals but the liars".to_string());
+        self.keep_busy();
         for seat in 0..self.nodes.len() {
             let now = self.now;
             let node = &mut self.nodes[seat];

@@ -21,6 +21,8 @@ struct Pending {
     /// The keys, and what is done to each.
     steps: Vec<(Blob, Action)>,
     asked: Instant,
+    /// It is not one of those that must be answered: see [`World::keep_busy`].
+    is_extra: bool,
 }
 
 /// An honest client.
@@ -37,11 +39,16 @@ pub(super) struct Client {
     /// Something of its present life was executed, or this life is its first. Whoever
     /// loses count twice without that may sign numbers again that are under way.
     is_known: bool,
+    /// When it lost count last.
+    began: Instant,
+    /// Since when two of its lives may have signed under one number: what it asks for may
+    /// turn out to have been done before it asked, or to have been superseded.
+    collides_since: Option<Instant>,
 }
 
 impl Client {
     pub(super) fn is_served(&self) -> bool {
-        self.left == 0 && self.pending.is_empty()
+        self.left == 0 && self.pending.values().all(|one| one.is_extra)
     }
 
     pub(super) fn describe(&self) -> String {
@@ -85,6 +92,8 @@ impl World {
             wakes_at: Instant(u64::MAX),
             wrote: BTreeSet::new(),
             is_known: true,
+            began: Instant(0),
+            collides_since: None,
         });
         self.plan_at(at, Happening::ClientAsks { client: index });
     }
@@ -122,7 +131,8 @@ impl World {
 
     /// A client that doesn't wait for too much asks for something more.
     pub(super) fn client_asks(&mut self, index: usize) {
-        if self.clients[index].left == 0 {
+        let is_done = self.clients[index].left == 0;
+        if is_done && !self.is_anybody_waiting() {
             return;
         }
         if self.clients[index].pending.len() < MOST_PENDING {
@@ -131,6 +141,20 @@ impl World {
         let pause = Span::milliseconds(self.clients[index].random.between(1, 300));
         self.plan_after(pause, Happening::ClientAsks { client: index });
         self.after_client(index);
+    }
+
+    /// Whoever has all that it wanted asks for more for as long as somebody else waits:
+    /// a cluster that is busy must serve everybody nevertheless.
+    pub(super) fn keep_busy(&mut self) {
+        for client in 0..self.clients.len() {
+            if self.clients[client].left == 0 {
+                self.plan_after(Span(1), Happening::ClientAsks { client });
+            }
+        }
+    }
+
+    fn is_anybody_waiting(&self) -> bool {
+        self.healed && self.clients.iter().any(|client| !client.is_served())
     }
 
     fn ask_something(&mut self, index: usize) {
@@ -142,7 +166,18 @@ impl World {
         let mut operations = vec![bytes.clone()];
         let mut steps = vec![(key, action)];
         let reads = matches!(operation, KvOperation::Get { .. });
-        let asked = match client.random.below(10) {
+        let asked = match client.random.below(12) {
+            10 | 11 if reads => {
+                steps.clear();
+                let range = KvOperation::List {
+                    from: Blob::from("key"),
+                    until: Some(Blob::from("kez")),
+                    limit: if client.random.in_thousand(500) { 1_000 } else { 2 },
+                };
+                let bytes = Blob::from(range.to_bytes());
+                operations = vec![bytes.clone()];
+                client.session.read(now, bytes)
+            }
             0 if reads => {
                 steps.clear();
                 client.session.prove(now, bytes, Freshness::default())
@@ -162,7 +197,9 @@ impl World {
         };
         // It may be too early to ask: a session that lost its numbers learns them first.
         let Ok(ticket) = asked else { return };
-        client.left -= 1;
+        let is_extra = client.left == 0;
+        client.left = client.left.saturating_sub(1);
+        let asked = client.collides_since.unwrap_or(now);
         let values = steps.iter().filter_map(|(key, action)| match action {
             Action::Put(value) | Action::CompareAndSet(_, value, _) => {
                 Some((key.clone(), value.clone()))
@@ -170,7 +207,7 @@ impl World {
             Action::Delete | Action::Get(_) => None,
         });
         client.wrote.extend(values);
-        client.pending.insert(ticket, Pending { steps, asked: now });
+        client.pending.insert(ticket, Pending { steps, asked, is_extra });
         let id = ClientId(u32::try_from(index).unwrap_or(0));
         self.checker.client_wants(id, ticket, operations);
     }
@@ -221,11 +258,20 @@ impl World {
             Outcome::Unread(Unread::NoProof | Unread::TimedOut) if pending.steps.is_empty() => {
                 return self.coverage.count("read not proved");
             }
+            Outcome::Superseded { .. } | Outcome::Refused { .. } | Outcome::Unread(_)
+                if self.clients[index].collides_since.is_some() =>
+            {
+                self.coverage.count("request superseded");
+                return self.forget(pending);
+            }
             other => {
                 let what = format!("c{index} {ticket:?} got {other:?}");
                 return self.checker.client_fooled(what);
             }
         };
+        if pending.steps.is_empty() {
+            return self.coverage.count("read of a range");
+        }
         if results.len() != pending.steps.len() {
             let what = format!("c{index} {ticket:?} got {} results", results.len());
             return self.checker.client_fooled(what);
@@ -246,7 +292,12 @@ impl World {
 
     /// What a client no longer waits for may have happened at any time, or never.
     fn forget_pending(&mut self, index: usize, ticket: Ticket) {
-        let Some(pending) = self.clients[index].pending.remove(&ticket) else { return };
+        if let Some(pending) = self.clients[index].pending.remove(&ticket) {
+            self.forget(pending);
+        }
+    }
+
+    fn forget(&mut self, pending: Pending) {
         for (key, action) in pending.steps {
             if action != Action::Get(None) {
                 let event = Event { action, asked: pending.asked, answered: None };
@@ -267,13 +318,19 @@ impl World {
             return;
         }
         self.forget_all_pending(index);
+        let now = self.now;
         let client = &mut self.clients[index];
         let mut random = client.random.fork();
-        let may_lose_count = client.is_known || !client.session.is_ready();
-        let start = match keeps_count || !may_lose_count {
+        let start = match keeps_count {
             true => client.session.to_continue(),
             false => Start::Lost,
         };
+        if start == Start::Lost {
+            if !client.is_known && client.session.is_ready() {
+                client.collides_since.get_or_insert(client.began);
+            }
+            client.began = now;
+        }
         client.is_known &= start != Start::Lost;
         self.clients[index].session = self.session(id, start, &mut random);
         self.after_client(index);

@@ -24,7 +24,7 @@ use self::clients::Client;
 use self::hostile::Hostile;
 use self::network::{Flight, Links};
 use self::replicas::Node;
-use crate::byzantine::{Conspiracy, Liar, cast};
+use crate::byzantine::{Conspiracy, Liar, Moods, Role, cast};
 use crate::message::{CheckedGenesis, ClientMessage, Genesis, Reject, ToClient, Verifier};
 use crate::replica::Save;
 use crate::sim::checker::Checker;
@@ -189,9 +189,16 @@ impl World {
     }
 
     fn liar(&mut self, id: ReplicaId, whims: Random) -> Option<replicas::Lying> {
-        let (_, name) = self.plan.liars.iter().find(|(liar, _)| *liar == id)?;
-        let role = cast().into_iter().find(|role| role.name == *name)?;
-        self.coverage.count(&format!("behaviour {}", role.name));
+        let names: Vec<&str> = self.plan.parts_of(id).collect();
+        if names.is_empty() {
+            return None;
+        }
+        let roles: Vec<Role> =
+            cast().into_iter().filter(|role| names.contains(&role.name)).collect();
+        for role in &roles {
+            self.coverage.count(&format!("behaviour {}", role.name));
+        }
+        let parts = roles.iter().map(|role| (role.play)()).collect();
         let liar = Liar {
             id,
             committee: self.genesis.committee(),
@@ -205,7 +212,7 @@ impl World {
         };
         let signer = self.plan.signatures.signer(usize::from(id.0));
         liar.conspiracy().join(id, signer);
-        Some((liar, (role.play)()))
+        Some((liar, Box::new(Moods::new(parts, self.plan.mood))))
     }
 
     /// Runs until everybody is served, or something is wrong.

@@ -3,12 +3,13 @@
 use super::{Happening, Seat, World};
 use crate::message::batch::NULL;
 use crate::message::{CheckedPeer, ClientMessage, PeerMessage, Reject, ToClient, Verifier};
-use crate::replica::{Input, Notice, Outgoing, To};
+use crate::replica::{Input, Notice, Outgoing, Standing, To};
+use crate::sim::checker::Word;
 use crate::sim::model::Signatures;
 use crate::sim::plan::{CALM, Plan, Weather};
 use crate::sim::random::Random;
 use crate::types::{ClientId, Instant, ReplicaId, Span};
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -18,17 +19,20 @@ const MOST_RECORDED: usize = 128;
 /// A message under way, perhaps to many and more than once. All come to one verdict on
 /// it, so it is judged once.
 pub(super) struct Flight {
-    message: PeerMessage,
+    /// Until it is judged.
+    message: Cell<Option<Box<PeerMessage>>>,
     verdict: OnceCell<Result<CheckedPeer, Reject>>,
 }
 
 impl Flight {
     fn new(message: PeerMessage) -> Rc<Flight> {
+        let message = Cell::new(Some(Box::new(message)));
         Rc::new(Flight { message, verdict: OnceCell::new() })
     }
 
     fn judged(&self, verifier: &Verifier<Signatures>) -> Result<CheckedPeer, Reject> {
-        self.verdict.get_or_init(|| verifier.peer(self.message.clone())).clone()
+        let judge = || verifier.peer(*self.message.take().expect("it is judged once"));
+        self.verdict.get_or_init(judge).clone()
     }
 }
 
@@ -277,8 +281,29 @@ impl World {
         }
         self.messages += 1;
         match flight.judged(&self.verifier) {
-            Ok(message) => self.input(to, Input::Peer { from, message: Box::new(message) }),
+            Ok(message) => {
+                let forgot = self.is_shown_what_it_forgot(to, &message);
+                self.input(to, Input::Peer { from, message: Box::new(message) });
+                if let Some(word) = forgot
+                    && let Some(replica) = &self.nodes[to].replica
+                    && *replica.standing() != Standing::Halted
+                {
+                    self.checker.goes_on(self.nodes[to].id, &word);
+                }
+            }
             Err(reject) => self.note(to, &Notice::Rejected(Some(from), reject)),
+        }
+    }
+
+    /// What an answer to a starting replica holds of it that its disk doesn't.
+    fn is_shown_what_it_forgot(&self, to: Seat, message: &CheckedPeer) -> Option<Word> {
+        let CheckedPeer::StartAnswer(answer) = message else { return None };
+        let node = &self.nodes[to];
+        match node.replica.as_ref()?.standing() {
+            Standing::Starting { nonce, .. } if *nonce == answer.nonce => {
+                self.checker.is_shown(node.id, answer, &node.disk.surviving())
+            }
+            _ => None,
         }
     }
 

@@ -56,7 +56,7 @@ impl World {
         let forgetful = self.nodes.iter().filter(|node| {
             node.lying.is_none() && self.plan.twins != Some(node.id) && node.memory != Memory::Whole
         });
-        self.plan.liars.len() + twins + forgetful.count()
+        self.plan.all_liars().len() + twins + forgetful.count()
     }
 
     /// Whether this disk may forget something without there being too many faults.

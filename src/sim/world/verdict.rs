@@ -55,7 +55,10 @@ impl World {
             self.compare_states();
         }
         (0..self.clients.len()).for_each(|index| self.forget_all_pending(index));
-        self.checker.judge_histories();
+        let tangled = self.checker.judge_histories();
+        if tangled > 0 {
+            self.coverage.add("history too tangled to judge", tangled);
+        }
         for (reject, count) in &self.rejects {
             self.coverage.add(&format!("reject {reject:?}"), *count);
         }

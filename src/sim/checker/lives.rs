@@ -1,0 +1,119 @@
+//! The replicas' lives: whether a new one begins on what is stable, whether words of an
+//! old one still count, and whether a disk that went back is noticed.
+
+use super::disk::OnDisk;
+use super::ledger::{self, Kind, Word};
+use super::{Checker, Invariant};
+use crate::message::{CheckedStart, Held, NewView, PeerMessage, PreparedCertificate, Voter};
+use crate::types::{Incarnation, Nonce, ReplicaId};
+use std::collections::BTreeMap;
+
+/// What is known of the replicas' lives.
+#[derive(Default)]
+pub(super) struct Lives {
+    /// The command by which each recovers.
+    recovering: BTreeMap<ReplicaId, Nonce>,
+    /// The life that each is in, and where whoever told so first stood then.
+    current: BTreeMap<ReplicaId, (Incarnation, u64)>,
+}
+
+impl Checker {
+    /// A replica has the operator's word that its disk forgot something.
+    pub(super) fn recovers(&mut self, id: ReplicaId, nonce: Nonce) {
+        self.lives.recovering.insert(id, nonce);
+    }
+
+    /// A recovery is over only once a state in which its command was executed is stable.
+    pub(super) fn recovered(&mut self, id: ReplicaId, stable: u64) {
+        let Some(nonce) = self.lives.recovering.get(&id) else { return };
+        let ordered = self.replay.recovery(id, *nonce);
+        if ordered.is_none_or(|seq| seq > stable) {
+            let what = format!("{id:?} ends its recovery at s{stable}; it was {ordered:?} ordered");
+            self.fail(Invariant::Certificates, what);
+        }
+    }
+
+    /// Somebody who executed so far says that another's new life has begun.
+    pub(super) fn is_reborn(&mut self, replica: ReplicaId, incarnation: Incarnation, at: u64) {
+        let known = self.lives.current.entry(replica).or_insert((incarnation, at));
+        if incarnation > known.0 {
+            *known = (incarnation, at);
+        } else if incarnation == known.0 {
+            known.1 = known.1.min(at);
+        }
+    }
+
+    /// Whether whoever executed so far knows that this voter's life is over about a
+    /// number.
+    fn is_over(&self, by: Voter, seq: Option<u64>, executed: u64) -> bool {
+        self.lives.current.get(&by.replica).is_some_and(|(current, since)| {
+            by.incarnation < *current && executed >= *since && seq.is_none_or(|seq| seq > *since)
+        })
+    }
+
+    /// What a replica itself counted together holds nobody's word of an old life.
+    pub(super) fn counts_the_living(&mut self, id: ReplicaId, certificate: &PreparedCertificate) {
+        let executed = self.glimpses.get(&id).map_or(0, |glimpse| glimpse.executed);
+        let seq = certificate.seq().0;
+        if let Some(by) = certificate.voters().find(|by| self.is_over(*by, Some(seq), executed)) {
+            let what = format!("{id:?} at s{executed} counts {by:?} about s{seq}");
+            self.fail(Invariant::Certificates, what);
+        }
+    }
+
+    /// A replica opens a view of its own by nobody's wish of an old life.
+    pub(super) fn is_wanted_by_the_living(&mut self, id: ReplicaId, opening: &NewView) {
+        if opening.by.replica != id {
+            return;
+        }
+        let executed = self.glimpses.get(&id).map_or(0, |glimpse| glimpse.executed);
+        let wishes = opening.view_changes.iter().map(|wish| wish.body.by);
+        if let Some(by) = wishes.into_iter().find(|by| self.is_over(*by, None, executed)) {
+            let what = format!("{id:?} at s{executed} opens {:?} by {by:?}", opening.view);
+            self.fail(Invariant::Certificates, what);
+        }
+    }
+
+    /// What another holds of a starting replica and its disk doesn't: its disk went back,
+    /// and it must stop.
+    pub(super) fn forgot(
+        &self,
+        id: ReplicaId,
+        answer: &CheckedStart,
+        on_disk: &OnDisk<'_>,
+    ) -> Option<Word> {
+        let life = self.lives.current.get(&id).map_or(Incarnation::FIRST, |(life, _)| *life);
+        let held = answer.held.iter().flat_map(|held| ledger::words_of(&said(held)));
+        let mut own = held.filter(|word| {
+            word.by == Voter { replica: id, incarnation: life } && word.kind != Kind::NewView
+        });
+        own.find(|word| !on_disk.remembers(word))
+    }
+
+    /// A replica goes on though its disk forgot what it was just shown.
+    pub fn goes_on(&mut self, id: ReplicaId, word: &Word) {
+        let what = format!("{id:?} was shown {word:?}, has it nowhere, and goes on");
+        self.fail(Invariant::Honesty, what);
+    }
+
+    /// See [`Checker::forgot`]; none of a replica that is not held to anything.
+    pub fn is_shown(
+        &self,
+        id: ReplicaId,
+        answer: &CheckedStart,
+        disk: &OnDisk<'_>,
+    ) -> Option<Word> {
+        self.honest.contains(&id).then(|| self.forgot(id, answer, disk)).flatten()
+    }
+}
+
+fn said(held: &Held) -> PeerMessage {
+    match held {
+        Held::PrePrepare(one) => PeerMessage::Propose(one.clone(), None),
+        Held::Prepare(one) => PeerMessage::Prepare(one.clone()),
+        Held::Commit(one) => PeerMessage::Commit(one.clone()),
+        Held::Checkpoint(one) => PeerMessage::Checkpoint(one.clone()),
+        Held::ViewChange(one) => PeerMessage::ViewChange(one.clone()),
+        Held::NewView(one) => PeerMessage::NewView(one.clone(), None),
+    }
+}
