@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 /// One entry of the log.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all entries are of the large kind")]
 enum Entry {
     Record(Record),
     /// The log begins anew here: of what stands before it, what is about numbers at or
@@ -170,13 +171,13 @@ impl Disk {
     /// Removes one thing that a synced beginning has settled, the oldest first. False
     /// if there is none.
     pub fn clean(&mut self) -> bool {
-        let beginnings = self.log.iter().filter_map(|(position, entry)| match entry {
+        let last = self.log.iter().rev().find_map(|(position, entry)| match entry {
             Entry::Begins { below, .. } if *position < self.acknowledged => {
                 Some((*position, *below))
             }
             _ => None,
         });
-        let Some((begins, below)) = beginnings.last() else { return false };
+        let Some((begins, below)) = last else { return false };
         let is_settled = |(position, entry): &(u64, Entry)| {
             *position < begins
                 && match entry {

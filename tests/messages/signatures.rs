@@ -429,7 +429,7 @@ proptest! {
             let position = position.index(batch.len());
             batch[position] = which.get(&bad).check.clone();
         }
-        let alone = batch.iter().all(|check| alone(check));
+        let alone = batch.iter().all(alone);
         prop_assert_eq!(alone, spoil.is_none());
         prop_assert_eq!(together(&batch), alone);
         // The same batch has the same verdict, and so has the same in another order.

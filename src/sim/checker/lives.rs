@@ -96,7 +96,7 @@ impl Checker {
         self.fail(Invariant::Honesty, what);
     }
 
-    /// See [`Checker::forgot`]; none of a replica that is not held to anything.
+    /// See `Checker::forgot`; none of a replica that is not held to anything.
     pub fn is_shown(
         &self,
         id: ReplicaId,

@@ -68,8 +68,9 @@ impl Client {
             }
             2 => (KvOperation::Delete { key: key.clone() }, key, Action::Delete),
             3 => {
-                let known = self.wrote.iter().filter(|(at, _)| *at == key).map(|(_, value)| value);
-                let expected = known.last().cloned().filter(|_| self.random.in_thousand(500));
+                let known = self.wrote.iter().rev().find(|(at, _)| *at == key);
+                let known = known.map(|(_, value)| value);
+                let expected = known.cloned().filter(|_| self.random.in_thousand(500));
                 let action = Action::CompareAndSet(expected.clone(), value.clone(), None);
                 (KvOperation::CompareAndSet { key: key.clone(), expected, value }, key, action)
             }
