@@ -98,9 +98,16 @@ impl<S: Scheme> Verifier<S> {
     }
 }
 
+impl Received {
+    /// Whether it is a request that a replica passes on.
+    pub fn is_relay(&self) -> bool {
+        matches!(self, Received::Peer(peer) if matches!(**peer, CheckedPeer::Relay(_)))
+    }
+}
+
 impl Unjudged {
     /// Whether it is a request that a replica passes on.
     pub fn is_relay(&self) -> bool {
-        matches!(&self.assumed, Received::Peer(peer) if matches!(**peer, CheckedPeer::Relay(_)))
+        self.assumed.is_relay()
     }
 }

@@ -13,7 +13,7 @@ use super::metrics::{From, Metrics};
 use super::owner::Arrival;
 use super::posts::Posts;
 use crate::crypto::Listed;
-use crate::message::{Reject, Unjudged, Verifier};
+use crate::message::{Received, Reject, Verifier};
 use crate::net::{Acceptor, Connection, FrameError, FrameReader, FrameWriter, Outbox, Party};
 use crate::types::{ClientId, ReplicaId};
 use bytes::Bytes;
@@ -21,8 +21,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::task::{AbortHandle, JoinSet};
 
-/// Frames larger than this are decoded where they hold up no other connection, in bytes.
-const LARGE: usize = 256 << 10;
+/// Frames larger than this are checked where they hold up no other connection, in bytes.
+const LARGE: usize = 64 << 10;
 
 /// What every connection needs.
 #[derive(Clone)]
@@ -119,8 +119,8 @@ impl Hall {
         loop {
             let frame = next(reader).await?;
             let bytes = frame.len();
-            match self.decode(frame, Verifier::peer_unjudged).await {
-                Ok(message) => self.take_from_peer(id, message, bytes).await?,
+            match self.check(Party::Replica(id), frame).await {
+                Ok(arrival) => self.take_from_peer(id, arrival, bytes).await?,
                 Err(Reject::Malformed) => return Err(Ended::Malformed),
                 Err(reject) => self.metrics.reject(From::Peer(id), reject),
             }
@@ -130,12 +130,10 @@ impl Hall {
     async fn take_from_peer(
         &self,
         from: ReplicaId,
-        message: Unjudged,
+        arrival: Arrival,
         bytes: usize,
     ) -> Result<(), Closed> {
-        let is_relay = message.is_relay();
-        let arrival = Arrival::Unjudged(Party::Replica(from), message);
-        if !is_relay {
+        if !arrival.is_relay() {
             return self.inbox.put(Source::Peer(from), arrival, bytes).await;
         }
         // Whoever passed it on does so again, while it waits; so do the others.
@@ -187,11 +185,8 @@ impl Hall {
         let mut frame = first;
         loop {
             let bytes = frame.len();
-            match self.decode(frame, Verifier::client_unjudged).await {
-                Ok(message) => {
-                    let arrival = Arrival::Unjudged(Party::Client(id), message);
-                    self.inbox.put(Source::Client(id), arrival, bytes).await?;
-                }
+            match self.check(Party::Client(id), frame).await {
+                Ok(arrival) => self.inbox.put(Source::Client(id), arrival, bytes).await?,
                 Err(Reject::Malformed) => return Err(Ended::Malformed),
                 Err(reject) => self.metrics.reject(From::Clients, reject),
             }
@@ -199,20 +194,27 @@ impl Hall {
         }
     }
 
-    /// Decodes a frame and checks all but its signatures; what is large, apart.
-    async fn decode(
-        &self,
-        frame: Bytes,
-        decode: fn(&Verifier<Listed>, Bytes) -> Result<Unjudged, Reject>,
-    ) -> Result<Unjudged, Reject> {
+    /// Decodes a frame and checks all but its signatures, which are judged with others'.
+    /// What is large has many of its own, and is judged apart, where it holds up nobody.
+    async fn check(&self, from: Party, frame: Bytes) -> Result<Arrival, Reject> {
         if frame.len() <= LARGE {
             tokio::task::consume_budget().await;
-            return decode(&self.verifier, frame);
+            let message = match from {
+                Party::Replica(_) => self.verifier.peer_unjudged(frame),
+                Party::Client(_) => self.verifier.client_unjudged(frame),
+            };
+            return message.map(|message| Arrival::Unjudged(from, message));
         }
         let verifier = Arc::clone(&self.verifier);
-        tokio::task::spawn_blocking(move || decode(&verifier, frame))
-            .await
-            .expect("decoding does not panic, and nobody aborts it")
+        let check = move || match from {
+            Party::Replica(_) => {
+                verifier.peer_bytes(&frame).map(|one| Received::Peer(Box::new(one)))
+            }
+            Party::Client(_) => verifier.client_bytes(&frame).map(Received::Client),
+        };
+        let checked = tokio::task::spawn_blocking(check).await;
+        let message = checked.expect("a check does not panic, and nobody aborts it")?;
+        Ok(Arrival::Judged(from, message))
     }
 }
 

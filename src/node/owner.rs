@@ -39,14 +39,37 @@ const FULL_RETRY: Duration = Duration::from_secs(1);
 pub(super) enum Arrival {
     /// For the replica, as soon as its signatures are judged.
     Unjudged(Party, Unjudged),
+    /// For the replica.
+    Judged(Party, Received),
     /// What became of a state that was to be written.
     Saved(Result<(Seq, Digest), StorageError>),
+}
+
+impl Arrival {
+    /// Whether it is a request that a replica passes on.
+    pub(super) fn is_relay(&self) -> bool {
+        match self {
+            Arrival::Unjudged(_, message) => message.is_relay(),
+            Arrival::Judged(_, message) => message.is_relay(),
+            Arrival::Saved(_) => false,
+        }
+    }
 }
 
 /// The same, judged.
 enum Judged {
     Input(Input),
     Saved(Result<(Seq, Digest), StorageError>),
+}
+
+fn input(from: Party, message: Received) -> Judged {
+    Judged::Input(match (from, message) {
+        (Party::Replica(from), Received::Peer(message)) => Input::Peer { from, message },
+        (Party::Client(from), Received::Client(message)) => Input::Client { from, message },
+        (Party::Replica(_), Received::Client(_)) | (Party::Client(_), Received::Peer(_)) => {
+            unreachable!("connections decode what their party sends")
+        }
+    })
 }
 
 /// See the module's head.
@@ -143,6 +166,7 @@ impl Owner {
         for arrival in arrivals {
             match arrival {
                 Arrival::Saved(saved) => judged.push(Judged::Saved(saved)),
+                Arrival::Judged(from, message) => judged.push(input(from, message)),
                 Arrival::Unjudged(from, message) => {
                     let is_suspect = self.suspects.contains(&from);
                     let (parties, messages) = if is_suspect { &mut suspect } else { &mut trusted };
@@ -155,18 +179,9 @@ impl Owner {
         let apart = suspect.1.into_iter().flat_map(|one| self.verifier.judge_all(vec![one]));
         let verdicts: Vec<_> = verdicts.into_iter().chain(apart).collect();
         for (from, verdict) in trusted.0.into_iter().chain(suspect.0).zip(verdicts) {
-            match (from, verdict) {
-                (Party::Replica(from), Ok(Received::Peer(message))) => {
-                    judged.push(Judged::Input(Input::Peer { from, message }));
-                }
-                (Party::Client(from), Ok(Received::Client(message))) => {
-                    judged.push(Judged::Input(Input::Client { from, message }));
-                }
-                (Party::Replica(_), Ok(Received::Client(_)))
-                | (Party::Client(_), Ok(Received::Peer(_))) => {
-                    unreachable!("connections decode what their party sends")
-                }
-                (party, Err(reject)) => self.reject(party, reject),
+            match verdict {
+                Ok(message) => judged.push(input(from, message)),
+                Err(reject) => self.reject(from, reject),
             }
         }
         judged
