@@ -17,6 +17,11 @@ pub struct OnDisk<'a> {
 }
 
 impl OnDisk<'_> {
+    /// Whether this very record is there.
+    pub fn has(&self, record: &Record) -> bool {
+        self.records.contains(&record)
+    }
+
     /// Whether the disk holds what this word promises, or what settles it: a stable
     /// checkpoint at or above its number, or a later view. A state may rot after its vote
     /// was cast; what is said again needs none.

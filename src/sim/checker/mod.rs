@@ -29,7 +29,7 @@ use crate::crypto::{self, Check, ClusterId, PublicKey, Scheme};
 use crate::message::batch::{ItemKey, NULL};
 use crate::message::{Batch, Body, Evidence, Genesis, Item, PeerMessage, Request, Signed, Voter};
 use crate::replica::effects::{Record, Suspicion};
-use crate::replica::{Notice, Now, Outgoing, Parts, Replica, Standing};
+use crate::replica::{Effects, Notice, Now, Outgoing, Replica, Standing};
 use crate::types::{ClientId, Digest, Incarnation, ReplicaId, Seq, Timestamp};
 use crate::wire::{self, Blob};
 use ledger::{Kind, Ledger, words_of};
@@ -176,6 +176,8 @@ pub struct Checker {
     tickets: BTreeMap<(ClientId, Ticket), (Vec<Blob>, u64)>,
     /// The highest number of which a client has learned.
     learned: u64,
+    /// What honest replicas signed of operations that were executed.
+    receipts: BTreeSet<(ReplicaId, ClientId, u64, u64, Digest, Digest)>,
     judged: BTreeSet<Digest>,
     replay: Replay,
     /// What clients saw, by key.
@@ -219,6 +221,7 @@ impl Checker {
             queries: BTreeMap::new(),
             tickets: BTreeMap::new(),
             learned: 0,
+            receipts: BTreeSet::new(),
             judged: BTreeSet::new(),
             replay: Replay::new(genesis),
             histories: BTreeMap::new(),
@@ -264,6 +267,11 @@ impl Checker {
         self.executed.insert(id, executed);
     }
 
+    /// A start does not know what was synced before.
+    pub fn has_lost(&mut self, id: ReplicaId, what: &str) {
+        self.fail(Invariant::Durability, format!("{id:?} has forgotten {what}"));
+    }
+
     // What clients do.
 
     /// A client really signed this request.
@@ -282,16 +290,16 @@ impl Checker {
     // What replicas do.
 
     /// What a replica does in one step: what it signs, records and answers.
-    pub fn acts(&mut self, id: ReplicaId, replica: &Replica, parts: &Parts) {
-        self.signs(id, parts.free.iter().chain(parts.bound.peek()));
+    pub fn acts(&mut self, id: ReplicaId, replica: &Replica, effects: &Effects) {
+        self.signs(id, effects.messages());
         if self.honest.contains(&id) {
             let executed = replica.executed().0;
-            for outgoing in parts.free.iter().chain(parts.bound.peek()) {
+            for outgoing in effects.messages() {
                 if let Outgoing::Client(client, message) = outgoing {
                     self.answers(id, executed, *client, message);
                 }
             }
-            for record in &parts.records {
+            for record in effects.records() {
                 self.records(id, record);
                 match record {
                     Record::Recovering(nonce) => self.recovers(id, *nonce),
@@ -301,8 +309,8 @@ impl Checker {
                     _ => {}
                 }
             }
-            parts.notices.iter().for_each(|notice| self.notice(id, notice));
-            for notice in &parts.notices {
+            effects.notices().iter().for_each(|notice| self.notice(id, notice));
+            for notice in effects.notices() {
                 if let Notice::Reborn(other, incarnation) = notice {
                     self.is_reborn(*other, *incarnation, executed);
                 }
