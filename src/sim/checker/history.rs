@@ -108,6 +108,17 @@ impl Checker {
         }
     }
 
+    /// A read is answered by nobody who may not vote, and on no state older than one that
+    /// the same replica answered for before: what it executed then, it told clients.
+    pub(super) fn may_answer_reads(&mut self, id: ReplicaId, executed: u64, votes: bool) {
+        let ever = self.ever_executed.get(&id).copied().unwrap_or_default();
+        let is_behind = executed < ever && !self.is_forgetful(id);
+        if !votes || is_behind {
+            let what = format!("{id:?} at s{executed} answers reads; votes={votes}, once at s{ever}");
+            self.fail(Invariant::Clients, what);
+        }
+    }
+
     /// What a client believes is what happened.
     pub fn client_learns(&mut self, client: ClientId, ticket: Ticket, outcome: &Outcome) {
         let (operations, known) = self.tickets.get(&(client, ticket)).cloned().unwrap_or_default();
