@@ -63,7 +63,8 @@ impl Replica {
         let in_flight = seq.previous().since(self.executed());
         let (items, bytes) = self.pool.backlog();
         let (most_items, most_bytes) = self.batch_limits();
-        let is_enough = items >= most_items.min(ENOUGH_ITEMS) || bytes >= most_bytes.min(ENOUGH_BYTES);
+        let is_enough =
+            items >= most_items.min(ENOUGH_ITEMS) || bytes >= most_bytes.min(ENOUGH_BYTES);
         in_flight >= self.settings.eager && !is_enough
     }
 

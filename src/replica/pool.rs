@@ -129,7 +129,8 @@ impl Pool {
         self.unproposed += 1;
         queue.arrived.insert(arrival, number);
         queue.unproposed.insert(arrival, number);
-        let waiting = Waiting { item, since, fence, had_room, proposed: false, arrival, passed_on: since };
+        let waiting =
+            Waiting { item, since, fence, had_room, proposed: false, arrival, passed_on: since };
         queue.items.insert(number, waiting);
         self.arrived.insert(arrival, (owner, number));
         self.ready.insert(owner);

@@ -536,7 +536,8 @@ impl State {
         let (bytes, limit) = (session.kept_bytes, self.limits.kept_bytes);
         let with_one = bytes.saturating_add(self.limits.result_bytes);
         let with_two = with_one.saturating_add(self.limits.result_bytes);
-        let has_room = with_two <= limit || with_one <= limit && session.is_lowest_open(&self.tree, client, number);
+        let has_room = with_two <= limit
+            || with_one <= limit && session.is_lowest_open(&self.tree, client, number);
         match has_room {
             true => Ok(()),
             false => Err(Refusal::TooMuchKept { bytes, limit }),

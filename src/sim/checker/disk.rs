@@ -54,6 +54,18 @@ impl OnDisk<'_> {
         knows || word.seq > 0 && self.stable() >= word.seq
     }
 
+    /// Whether what a stable checkpoint has settled leaves the log. Of what was recorded in
+    /// the same step as the checkpoint, a little may stay.
+    pub(super) fn is_cut(&self, interval: u64, most: u64) -> Result<(), String> {
+        let settled = self.stable().saturating_sub(interval);
+        let is_settled = |record: &&&Record| record.seq().is_some_and(|seq| seq.0 <= settled);
+        let count = self.records.iter().filter(is_settled).count() as u64;
+        match count <= most {
+            true => Ok(()),
+            false => Err(format!("{count} records in its log are settled since s{settled}")),
+        }
+    }
+
     fn stable(&self) -> u64 {
         let stable = self.records.iter().filter_map(|record| match record {
             Record::Stable(certificate) => Some(certificate.seq().0),

@@ -99,9 +99,7 @@ impl Checker {
                 let session = account.and_then(|account| account.sessions.get(index));
                 session.is_none_or(|session| *session == (acknowledged.0, highest.0))
             }
-            ToClient::Proved { .. }
-            | ToClient::NotReady(_)
-            | ToClient::Refused(..) => true,
+            ToClient::Proved { .. } | ToClient::NotReady(_) | ToClient::Refused(..) => true,
             ToClient::Receipt(receipt) => {
                 let Receipt { client: whose, number, seq, operation, result, by } = receipt.body;
                 self.receipts.insert((by.replica, whose, number.0, seq.0, operation, result));
@@ -116,6 +114,18 @@ impl Checker {
         };
         if !is_true {
             let what = format!("{id:?} at s{executed} tells {client:?} {message:?}");
+            self.fail(Invariant::Clients, what);
+        }
+    }
+
+    /// A read is answered by nobody who may not vote, and on no state older than one that
+    /// the same replica answered for before: what it executed then, it told clients.
+    pub(super) fn may_answer_reads(&mut self, id: ReplicaId, executed: u64, votes: bool) {
+        let ever = self.ever_executed.get(&id).copied().unwrap_or_default();
+        let is_behind = executed < ever && !self.is_forgetful(id);
+        if !votes || is_behind {
+            let what =
+                format!("{id:?} at s{executed} answers reads; votes={votes}, once at s{ever}");
             self.fail(Invariant::Clients, what);
         }
     }
@@ -135,7 +145,9 @@ impl Checker {
                     self.learned = self.learned.max(done.seq.0);
                     self.is_executed(client, number, Digest::of(operation), done);
                 }
-                for ((number, done), receipt) in (first.0..).zip(done).zip(receipts.iter().flatten()) {
+                for ((number, done), receipt) in
+                    (first.0..).zip(done).zip(receipts.iter().flatten())
+                {
                     self.is_proved(client, number, done, receipt);
                 }
             }
@@ -197,9 +209,8 @@ impl Checker {
             && receipt.result == done.result;
         let members: BTreeSet<ReplicaId> = certificate.voters().map(|by| by.replica).collect();
         let may_lie = |id: &ReplicaId| self.faulty.contains(id);
-        let said = |id: &ReplicaId| {
-            self.receipts.contains(&(*id, client, number, seq, operation, result))
-        };
+        let said =
+            |id: &ReplicaId| self.receipts.contains(&(*id, client, number, seq, operation, result));
         let are_enough = members.len() >= self.cluster.quorum()
             && members.iter().all(|id| may_lie(id) || said(id));
         if !says_so || !are_enough {

@@ -27,7 +27,9 @@ use super::history::Event;
 use crate::client::Ticket;
 use crate::crypto::{self, Check, ClusterId, PublicKey, Scheme};
 use crate::message::batch::{ItemKey, NULL};
-use crate::message::{Batch, Body, Evidence, Genesis, Item, PeerMessage, Request, Signed, Voter};
+use crate::message::{
+    Batch, Body, Evidence, Genesis, Item, PeerMessage, Request, Signed, ToClient, Voter,
+};
 use crate::replica::effects::{Record, Suspicion};
 use crate::replica::{Effects, Notice, Now, Outgoing, Replica, Standing};
 use crate::types::{ClientId, Digest, Incarnation, ReplicaId, Seq, Timestamp};
@@ -104,6 +106,8 @@ struct Cluster {
     clients: Vec<PublicKey>,
     window: u64,
     interval: u64,
+    /// The fewest checkpoints between two lives of one replica.
+    recovery_spacing: u64,
     batch_items: u64,
     client_window: u64,
     tolerance: u64,
@@ -162,6 +166,12 @@ pub struct Checker {
     /// Digests of whole states, by number.
     states: BTreeMap<Seq, Digest>,
     executed: BTreeMap<ReplicaId, Seq>,
+    /// The highest number that each ever executed, whatever it forgot since.
+    ever_executed: BTreeMap<ReplicaId, u64>,
+    /// Who has answered each starting replica in its present life.
+    answered: BTreeMap<ReplicaId, BTreeSet<ReplicaId>>,
+    /// The evidence that each showed others: it was on its disk then.
+    evidence: BTreeMap<ReplicaId, Vec<Evidence>>,
     glimpses: BTreeMap<ReplicaId, Glimpse>,
     latest_clock: Timestamp,
     batches: BTreeMap<Digest, Batch>,
@@ -196,6 +206,7 @@ impl Checker {
             clients: genesis.clients.to_vec(),
             window: parameters.window,
             interval: parameters.checkpoint_interval,
+            recovery_spacing: parameters.recovery_spacing,
             batch_items: parameters.batch_items,
             client_window: parameters.client_window,
             tolerance: parameters.time_tolerance.0,
@@ -213,6 +224,9 @@ impl Checker {
             decided: BTreeMap::new(),
             states: BTreeMap::new(),
             executed: BTreeMap::new(),
+            ever_executed: BTreeMap::new(),
+            answered: BTreeMap::new(),
+            evidence: BTreeMap::new(),
             glimpses: BTreeMap::new(),
             latest_clock: Timestamp(0),
             batches: BTreeMap::new(),
@@ -245,12 +259,20 @@ impl Checker {
     /// Stops holding a replica to what it says: its disk forgot something.
     pub fn excuse(&mut self, id: ReplicaId) {
         self.excused.insert(id, u64::MAX);
+        self.evidence.remove(&id);
     }
 
     /// Holds a replica to what it says in this life and those after it: its recovery is
     /// done.
     pub fn absolve(&mut self, id: ReplicaId, incarnation: Incarnation) {
         self.excused.insert(id, incarnation.0);
+        self.evidence.remove(&id);
+    }
+
+    /// Whether this replica's disk may have forgotten something that no recovery has made
+    /// good since.
+    fn is_forgetful(&self, id: ReplicaId) -> bool {
+        self.excused.get(&id) == Some(&u64::MAX)
     }
 
     /// Whether what this replica says in this life is held against it.
@@ -264,6 +286,7 @@ impl Checker {
     /// What it *sent* before binds it all the same; see [`Checker::sends`].
     pub fn restarted(&mut self, id: ReplicaId, executed: Seq) {
         self.glimpses.remove(&id);
+        self.answered.remove(&id);
         self.executed.insert(id, executed);
     }
 
@@ -297,6 +320,10 @@ impl Checker {
             for outgoing in effects.messages() {
                 if let Outgoing::Client(client, message) = outgoing {
                     self.answers(id, executed, *client, message);
+                    if matches!(message, ToClient::ReadAnswer { .. }) {
+                        let votes = *replica.standing() == Standing::Voting;
+                        self.may_answer_reads(id, executed, votes);
+                    }
                 }
             }
             for record in effects.records() {
@@ -310,10 +337,11 @@ impl Checker {
                 }
             }
             effects.notices().iter().for_each(|notice| self.notice(id, notice));
-            for notice in effects.notices() {
-                if let Notice::Reborn(other, incarnation) = notice {
-                    self.is_reborn(*other, *incarnation, executed);
-                }
+            self.has_reborn(id, executed, effects.notices());
+            let recovers = |record: &Record| matches!(record, Record::Recovered(_));
+            let votes = effects.notices().contains(&Notice::MayVote);
+            if votes && !effects.records().iter().any(recovers) {
+                self.votes_after_enough_answers(id);
             }
         }
     }
@@ -381,6 +409,8 @@ impl Checker {
             let is_new = *outcome.as_ref().unwrap_or(&true);
             self.require(Invariant::Honesty, outcome.map(drop));
             self.require(Invariant::Durability, on_disk.covers(word, is_new));
+            let log = on_disk.is_cut(self.cluster.interval, self.cluster.window);
+            self.require(Invariant::Bounds, log.map_err(|why| format!("{from:?}: {why}")));
             if matches!(word.kind, Kind::Propose | Kind::Prepare) {
                 self.is_valid(from, word.digest);
             }
@@ -397,6 +427,9 @@ impl Checker {
             PeerMessage::Stable(certificate) => {
                 let claim = ledger::checkpoint_claim(certificate);
                 self.stands(from, &claim, self.cluster.quorum());
+            }
+            PeerMessage::Evidence(evidence) if !self.is_forgetful(from) => {
+                self.evidence.entry(from).or_default().push(evidence.clone());
             }
             _ => {}
         }
@@ -420,6 +453,7 @@ impl Checker {
             Notice::Evidence(evidence) => self.accuses(id, evidence),
             Notice::TransferDone(seq) => {
                 self.executed.insert(id, *seq);
+                self.has_executed(id, seq.0);
             }
             Notice::Diverged { seq, .. } => {
                 self.fail(Invariant::Agreement, format!("{id:?} finds itself diverged at {seq:?}"));
@@ -452,6 +486,7 @@ impl Checker {
             let what = format!("{id:?} executes {seq:?} after {before:?}");
             self.fail(Invariant::Monotony, what);
         }
+        self.has_executed(id, seq.0);
         self.is_valid(id, digest);
         while self.replay.executed() < seq.0 {
             let next = Seq(self.replay.executed() + 1);
@@ -459,6 +494,11 @@ impl Checker {
             let batch = self.batches.get(&digest);
             self.replay.execute(digest, batch);
         }
+    }
+
+    fn has_executed(&mut self, id: ReplicaId, seq: u64) {
+        let ever = self.ever_executed.entry(id).or_default();
+        *ever = seq.max(*ever);
     }
 
     /// Everything in a batch that an honest replica takes was signed by whom it names,
@@ -596,12 +636,25 @@ impl Checker {
             wall: now.wall,
             votes: *replica.standing() == Standing::Voting,
         };
+        if !self.glimpses.contains_key(&id) {
+            self.remembers_evidence(id, replica);
+        }
         let before = self.glimpse(id, glimpse);
         if before.executed != glimpse.executed {
             self.compare(id, glimpse.executed, &account_of(replica, self.cluster.clients.len()));
             if glimpse.executed.is_multiple_of(self.cluster.interval) {
                 self.compare_content(id, replica);
             }
+        }
+    }
+
+    /// What a replica showed to others it still has after a start.
+    fn remembers_evidence(&mut self, id: ReplicaId, replica: &Replica) {
+        let shown = self.evidence.get(&id).into_iter().flatten();
+        let is_held = |one: &Evidence| replica.evidence().iter().any(|held| **held == *one);
+        if let Some(lost) = shown.into_iter().find(|one| !is_held(one)) {
+            let what = format!("{id:?} starts without the evidence that it has shown: {lost:?}");
+            self.fail(Invariant::Durability, what);
         }
     }
 

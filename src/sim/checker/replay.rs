@@ -275,6 +275,12 @@ impl Replay {
         self.recoveries.get(&(replica, nonce)).copied()
     }
 
+    /// How many recoveries of a replica were ordered up to a number.
+    pub fn recoveries(&self, replica: ReplicaId, up_to: u64) -> usize {
+        let all = self.recoveries.iter();
+        all.filter(|((of, _), seq)| *of == replica && **seq <= up_to).count()
+    }
+
     /// Whether an operation of a client was executed there, with this result.
     pub fn was_answered(
         &self,

@@ -1,7 +1,9 @@
 //! The honest clients: what they ask for, what they learn, and what they forget.
 
 use super::{Happening, World};
-use crate::client::{self, Done, Freshness, HowRead, Outcome, Session, Start, Ticket, ToReplica, Unread};
+use crate::client::{
+    self, Done, Freshness, HowRead, Outcome, Session, Start, Ticket, ToReplica, Unread,
+};
 use crate::message::{ClientMessage, ToClient};
 use crate::service::Refusal;
 use crate::service::kv::{KeyValue, KvOperation, KvResult};

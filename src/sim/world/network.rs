@@ -282,6 +282,7 @@ impl World {
         self.messages += 1;
         match flight.judged(&self.verifier) {
             Ok(message) => {
+                self.note_start_answer(from, to, &message);
                 let forgot = self.is_shown_what_it_forgot(to, &message);
                 self.input(to, Input::Peer { from, message: Box::new(message) });
                 if let Some(word) = forgot
@@ -292,6 +293,15 @@ impl World {
                 }
             }
             Err(reject) => self.note(to, &Notice::Rejected(Some(from), reject)),
+        }
+    }
+
+    fn note_start_answer(&mut self, from: ReplicaId, to: Seat, message: &CheckedPeer) {
+        let CheckedPeer::StartAnswer(answer) = message else { return };
+        let node = &self.nodes[to];
+        let standing = node.replica.as_ref().map(|replica| replica.standing());
+        if matches!(standing, Some(Standing::Starting { nonce, .. }) if *nonce == answer.nonce) {
+            self.checker.is_answered(node.id, from);
         }
     }
 
