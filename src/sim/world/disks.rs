@@ -40,7 +40,8 @@ impl World {
         let Some(up_to) = node.syncing.take() else { return };
         node.disk.sync(up_to);
         if let Memory::Recovering(nonce) = node.memory {
-            node.recovery_is_noted |= node.disk.surviving().has(&Record::Recovering(nonce));
+            let is_there = node.disk.surviving().has(&Record::Recovering(nonce));
+            node.recovery_is_noted |= is_there && !node.disk.lies;
         }
         if self.ends_at(seat, Moment::Synced) {
             return;
