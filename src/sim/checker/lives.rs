@@ -163,9 +163,11 @@ impl Checker {
         on_disk: &OnDisk<'_>,
     ) -> Option<Word> {
         let life = self.lives.current.get(&id).map_or(Incarnation::FIRST, |(life, _)| *life);
-        let held = answer.held.iter().flat_map(|held| ledger::words_of(&said(held)));
+        // An opening speaks of proposals, too; whoever is past its view has left those behind.
+        let held = answer.held.iter().filter(|held| !matches!(***held, Held::NewView(_)));
+        let held = held.flat_map(|held| ledger::words_of(&said(held)));
         let mut own = held.filter(|word| {
-            word.by == Voter { replica: id, incarnation: life } && word.kind != Kind::NewView
+            word.by == Voter { replica: id, incarnation: life }
         });
         own.find(|word| !on_disk.remembers(word))
     }
