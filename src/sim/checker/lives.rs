@@ -2,7 +2,7 @@
 //! old one still count, and whether a disk that went back is noticed.
 
 use super::disk::OnDisk;
-use super::ledger::{self, Kind, Word};
+use super::ledger::{self, Word};
 use super::{Checker, Invariant};
 use crate::message::{CheckedStart, Held, NewView, PeerMessage, PreparedCertificate, Voter};
 use crate::replica::Notice;
