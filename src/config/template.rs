@@ -144,7 +144,8 @@ admin = \"127.0.0.1:{admin}\"
 # How many of them it begins however little is in them; for more, enough must wait.
 # eager = {eager}
 # From so many requests in a batch on, it leaves it to others to check what clients signed,
-# where it is not its turn; and how long they have for it before it checks all the same.
+# where it is not its turn; and how long they have for it, at least, before it checks all
+# the same.
 # vouched_from = {vouched_from}
 # vouching_patience = \"{vouching_patience}\"
 # How often the primary proposes an empty batch while the next checkpoint is needed.

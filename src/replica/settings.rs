@@ -24,7 +24,8 @@ pub struct Settings {
     /// clients signed, where it is not its turn. Of smaller ones the check costs less than
     /// the time until others have vouched.
     pub vouched_from: usize,
-    /// How long it waits for them before it checks all the same.
+    /// How long it waits for them at least before it checks all the same. If agreement
+    /// takes longer, it waits so long, but not more than a quarter of the patience.
     pub vouching_patience: Span,
     /// How often the primary proposes a fill-up while numbers must not stand still.
     pub fill_up_interval: Span,

@@ -11,10 +11,10 @@
 //!
 //! The proposed time goes the same way: a clock that supports it, or others who vouch.
 
-use super::Replica;
 use super::slot::{Doubt, Doubtful};
+use super::{Replica, Settings};
 use crate::message::{Batch, Checked, Genuine, PrePrepare, Reject, Signed, Unchecked, Verified};
-use crate::types::{Committee, Digest, Instant, ReplicaId, Seq, Timestamp, View};
+use crate::types::{Committee, Digest, Instant, ReplicaId, Seq, Span, Timestamp, View};
 
 /// Whoever kept this replica waiting is not waited for, for so many times as long.
 const DISTRUST: u64 = 64;
@@ -106,6 +106,14 @@ impl Replica {
         time.distance(self.now.wall) <= self.genesis.parameters.time_tolerance
     }
 
+    /// How long others have for a batch: as long as agreement takes of late, in which each of
+    /// them has its syncs and its ways, within limits.
+    fn vouching_patience(&self) -> Span {
+        let Settings { vouching_patience, patience, .. } = self.settings;
+        let most = Span(patience.0 / 4);
+        vouching_patience.max(self.waits.usual_agreement().min(most))
+    }
+
     /// Whether this replica is to check a batch now, and waits for nobody.
     fn must_check(&self, seq: Seq, batch: &Unchecked, since: Instant) -> bool {
         let now = self.now.instant;
@@ -113,7 +121,7 @@ impl Replica {
             *checker == self.id || self.unreliable.get(checker).is_some_and(|until| now < *until)
         };
         batch.signatures() < self.settings.vouched_from
-            || now.since(since) >= self.settings.vouching_patience
+            || now.since(since) >= self.vouching_patience()
             || checkers(self.committee, self.view, seq).any(|checker| is_unreliable(&checker))
     }
 
@@ -148,7 +156,7 @@ impl Replica {
     /// When this replica stops waiting for others to check.
     pub(super) fn vouching_deadline(&self) -> Option<Instant> {
         let since = self.waiting_for_vouchers().map(|(_, one)| one.since).min();
-        since.map(|since| since.plus(self.settings.vouching_patience))
+        since.map(|since| since.plus(self.vouching_patience()))
     }
 
     /// What this replica would agree with if it were checked, and does not check yet.
@@ -163,7 +171,7 @@ impl Replica {
         if self.vouching_deadline().is_none_or(|due| due > self.now.instant) {
             return;
         }
-        let (now, patience) = (self.now.instant, self.settings.vouching_patience);
+        let (now, patience) = (self.now.instant, self.vouching_patience());
         let late: Vec<(Seq, Digest)> = self
             .waiting_for_vouchers()
             .filter(|(_, one)| now.since(one.since) >= patience)
@@ -177,7 +185,7 @@ impl Replica {
 
     /// Whoever was to check this and has not vouched for it is not waited for again soon.
     fn distrust_checkers(&mut self, seq: Seq, digest: Digest) {
-        let until = self.now.instant.plus(self.settings.vouching_patience.times(DISTRUST));
+        let until = self.now.instant.plus(self.vouching_patience().times(DISTRUST));
         let silent: Vec<ReplicaId> = checkers(self.committee, self.view, seq)
             .filter(|checker| *checker != self.id && !self.has_prepared(*checker, seq, digest))
             .collect();
