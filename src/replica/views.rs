@@ -435,6 +435,7 @@ impl Replica {
         let slots = self.adopted(&new_view);
         let next = last.max(self.stable()).next();
         self.mode = Mode::Active(Active { slots, next, chosen_up_to: last });
+        self.answer_reads_by_opening(body.view, last);
         self.start_waits_anew(last);
         if let Some(certificate) = new_view.stable() {
             self.learn_certificate(certificate);
@@ -487,9 +488,7 @@ impl Replica {
     fn want_adopted(&mut self, chosen: &[(Seq, Digest)], body: &NewView) {
         for (seq, digest) in chosen {
             if let Some(batch) = self.bodies.get(digest).cloned() {
-                for item in batch.items() {
-                    self.pool.mark_proposed(item);
-                }
+                self.mark_proposed(*seq, &batch);
             } else if *digest != NULL && *seq > self.stable() {
                 let holders = body
                     .view_changes
