@@ -126,6 +126,8 @@ fn settings(random: &mut Random) -> Settings {
         pipeline: random.between(1, 8),
         eager: random.between(1, 8),
         fill_up_interval: Span::milliseconds(random.between(5, 20)),
+        vouched_from: one_of(random, &[1, 1, 2, 4, usize::MAX]),
+        vouching_patience: Span::milliseconds(random.between(10, 200)),
         ..Settings::default()
     }
 }
