@@ -11,6 +11,7 @@
 //! | [`lying`] | the same for nodes of the test cluster that lie |
 //! | `watch`, `metrics` | what is seen of it |
 //! | [`status`], `admin` | what operators see |
+//! | `reception` | how many of them at a time, and for how long |
 //! | [`inquiry`] | what clients may ask of it |
 //! | `clock` | the time |
 //!
@@ -27,6 +28,7 @@ mod metrics;
 pub mod outlet;
 mod owner;
 pub mod posts;
+mod reception;
 pub mod status;
 mod watch;
 
