@@ -91,6 +91,7 @@ impl Pages {
             depth: (self.depth)(),
             clients: self.posts.connected_clients(),
             links: links.collect(),
+            posted: self.posts.posted(),
             refusals: (self.refusals)().into_iter().collect(),
         }
     }
