@@ -21,7 +21,11 @@ impl fmt::Display for Missing {
         write!(out, "not connected: ")?;
         for (index, (replica, why)) in self.0.iter().enumerate() {
             let comma = if index == 0 { "" } else { "; " };
-            write!(out, "{comma}replica {replica} ({why})")?;
+            // Most reasons name the replica themselves.
+            match why.contains(&format!("replica {replica}")) {
+                true => write!(out, "{comma}{why}")?,
+                false => write!(out, "{comma}replica {replica}: {why}")?,
+            }
         }
         Ok(())
     }
