@@ -167,6 +167,11 @@ impl Requests {
         self.unsent_from = numbers.used;
     }
 
+    /// The most operations of one bundle.
+    pub(super) fn most_operations(&self) -> u64 {
+        self.rules.parameters.bundle_operations
+    }
+
     /// How many reads are being ordered.
     pub(super) fn reads(&self) -> usize {
         self.bundles.values().filter(|one| matches!(one.ticket, Ticket::Read(_))).count()
