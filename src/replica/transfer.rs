@@ -197,6 +197,10 @@ impl Replica {
         self.begin_lives_since(before.lives());
         let stable = self.stable();
         let was_wrong = std::mem::take(&mut self.checkpoints.diverged);
+        if was_wrong {
+            // It goes back before some of what it told.
+            self.answer_reads_from(self.entered(), before.executed());
+        }
         self.checkpoints.own.retain(|number, _| match was_wrong {
             true => *number <= stable && *number < seq,
             false => *number < seq,

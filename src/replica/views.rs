@@ -435,6 +435,7 @@ impl Replica {
         let slots = self.adopted(&new_view);
         let next = last.max(self.stable()).next();
         self.mode = Mode::Active(Active { slots, next, chosen_up_to: last });
+        self.answer_reads_by_opening(body.view, last);
         self.start_waits_anew(last);
         if let Some(certificate) = new_view.stable() {
             self.learn_certificate(certificate);

@@ -192,6 +192,10 @@ pub enum Refusal {
         /// The bytes allowed, the largest result included.
         limit: u64,
     },
+    /// The number is acknowledged already. A client acknowledges what it needs no more: so
+    /// another session with its key does, and whether this number was executed before then
+    /// is not known any more.
+    Acknowledged,
 }
 
 impl fmt::Display for Refusal {
@@ -229,6 +233,11 @@ impl fmt::Display for Refusal {
                 out,
                 "{bytes} bytes of results are kept, and with one more they could exceed the \
                  limit of {limit}: acknowledge answers before sending more"
+            ),
+            Refusal::Acknowledged => write!(
+                out,
+                "another session with this client's key has gone past this number: does \
+                 somebody else use the key, or are requests of an earlier session still under way?"
             ),
         }
     }

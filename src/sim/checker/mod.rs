@@ -621,9 +621,9 @@ impl Checker {
             ("batches", held.bodies, 3 * window),
             ("promises", promises, 4 * window + 2),
             ("view-changes", held.wishes, n),
-            ("waiting items", held.waiting, 2 * self.cluster.client_window * clients + 2 * n),
+            ("waiting items", held.waiting, 4 * self.cluster.client_window * clients + 2 * n),
             ("wanted batches", held.wanted, 2 * window),
-            ("checkpoints", held.checkpoints, checkpoints + 2 * n * checkpoints),
+            ("checkpoints", held.checkpoints, 2 * checkpoints + 2 * n * checkpoints),
             ("evidence", held.evidence, 64),
         ];
         for (what, count, bound) in bounds {

@@ -3,6 +3,7 @@
 use super::{Happening, World};
 use crate::client::{self, Freshness, HowRead, Outcome, Session, Start, Ticket, ToReplica, Unread};
 use crate::message::{ClientMessage, ToClient};
+use crate::service::Refusal;
 use crate::service::kv::{KeyValue, KvOperation, KvResult};
 use crate::sim::history::{Action, Event};
 use crate::sim::model::Signatures;
@@ -258,6 +259,17 @@ impl World {
             }
             Outcome::Unread(Unread::NoProof | Unread::TimedOut) if pending.steps.is_empty() => {
                 return self.coverage.count("read not proved");
+            }
+            // Requests of an earlier life came after this one had learned its numbers.
+            Outcome::Unknown { declined: Some(Refusal::Acknowledged) }
+            | Outcome::Unread(Unread::Declined(Refusal::Acknowledged))
+            | Outcome::NotSent
+                if self.clients[index].began > Instant(0) =>
+            {
+                self.coverage.count("session passed by an earlier life");
+                let client = &mut self.clients[index];
+                client.collides_since.get_or_insert(client.began);
+                return self.forget(pending);
             }
             Outcome::Superseded { .. } | Outcome::Refused { .. } | Outcome::Unread(_)
                 if self.clients[index].collides_since.is_some() =>
