@@ -175,7 +175,7 @@ pub(super) fn failure(error: Error) -> Failure {
         Error::Count(_) => Exit::Local,
     };
     match error {
-        Error::Unknown { .. } | Error::NotSent { .. } | Error::NoQuorum { .. } => {
+        Error::Unknown { declined: None, .. } | Error::NotSent { .. } | Error::NoQuorum { .. } => {
             Failure::new(exit, format!("{error}; 'quorate status' says what is to be done"))
         }
         error => Failure::new(exit, error),

@@ -123,6 +123,7 @@ pub struct Session<S> {
     asking: Option<Asking>,
     /// No number up to here is to be used again, whatever the replicas say.
     least: Option<RequestNumber>,
+    is_passed: bool,
     out: Out,
 }
 
@@ -156,6 +157,7 @@ impl<S: Scheme> Session<S> {
             receipts: Receipts::new(client, committee, settings),
             asking: None,
             least: None,
+            is_passed: false,
             out: Out::default(),
         };
         match start {
@@ -177,6 +179,12 @@ impl<S: Scheme> Session<S> {
     /// Whether operations can be submitted: not before lost numbers are learned.
     pub fn is_ready(&self) -> bool {
         self.asking.is_none()
+    }
+
+    /// Whether another session with this key was found ahead: what this one knew of its
+    /// numbers before is of no use to a later one.
+    pub fn is_passed(&self) -> bool {
+        self.is_passed
     }
 
     /// Where a later session of this client may [`Start::Continue`]. Whoever relies on
@@ -319,6 +327,7 @@ impl<S: Scheme> Session<S> {
     /// lost them, and what it waited for is unknown.
     fn begin_anew(&mut self, now: Instant) {
         self.requests.begin_anew(&mut self.out);
+        self.is_passed = true;
         self.nonce = Nonce(self.nonce.0.wrapping_add(1));
         self.ask_for_numbers(now);
     }

@@ -27,6 +27,7 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use load::{Load, Pace};
 use report::{Report, Run};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::PathBuf;
 use std::time::Duration;
 use target::{Local, Target};
@@ -110,6 +111,10 @@ pub struct Bench {
 impl Bench {
     /// Runs it.
     pub fn run(&self) -> Result<(), Failure> {
+        // Each client has a connection to each replica. Where more are not allowed, there are
+        // as many as before.
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
         let most = self.clients.iter().copied().max().unwrap_or(1);
         let mut target = Target::open(&self.cluster, most, &self.local)?;
         let mut builder = tokio::runtime::Builder::new_multi_thread();

@@ -7,7 +7,9 @@ use crate::cli::demo::id_and_behaviour;
 use crate::cli::{Exit, Failure};
 use crate::client::Access;
 use crate::cluster::{self, Processes, processes};
-use crate::config::{self, ClusterFile, InitOptions, KeyFiles, Layout, Ports, ReplicaConfig};
+use crate::config::{
+    self, ClientConfig, ClusterFile, InitOptions, KeyFiles, Layout, Ports, ReplicaConfig,
+};
 use crate::net::{Directory, Party};
 use crate::types::{ClientId, Committee, LEAST_REPLICAS};
 use clap::Args;
@@ -19,6 +21,9 @@ use std::time::Duration;
 
 /// How long replicas may take to serve clients.
 const STARTING: Duration = Duration::from_secs(60);
+
+/// Places for clients beside those of the load: connections that end are still counted a while.
+const SPARE_PLACES: usize = 256;
 
 /// How a cluster that is started here differs from the usual one.
 #[derive(Args)]
@@ -103,6 +108,7 @@ impl Target {
             ..InitOptions::default()
         };
         let layout = config::init(&options).map_err(Failure::local)?;
+        admit(&layout, clients)?;
         let directory = directory(&layout)?;
         let admins = admins(&layout)?;
         let (processes, pids, folder) = (None, Vec::new(), Some(folder));
@@ -148,11 +154,18 @@ impl Target {
         Ok(Target { layout, directory, processes: None, pids, admins, folder: None })
     }
 
-    /// What a client needs. Its request numbers are asked of the replicas, and kept in no
-    /// file: they are of no use to anybody afterwards.
+    /// What a client needs. In a cluster that is someone else's it keeps count of its request
+    /// numbers like anybody with its key, so that the next who has it can go on; in one that
+    /// is gone afterwards, the replicas are asked.
     pub(super) fn access(&self, id: u32) -> Result<Access, Failure> {
-        let keys = KeyFiles::of_client(&self.layout.directory, id);
         let client = ClientId(id);
+        if self.processes.is_none() {
+            let path = usize::try_from(id).ok().and_then(|id| self.layout.clients.get(id));
+            let path = path.ok_or_else(|| Failure::local(format!("there is no client {id}")))?;
+            let config = ClientConfig::load(path).map_err(Failure::local)?;
+            return Access::load(&config).map_err(Failure::local);
+        }
+        let keys = KeyFiles::of_client(&self.layout.directory, id);
         let keys = keys.load(&self.directory, Party::Client(client)).map_err(Failure::local)?;
         Ok(Access::new(client, keys.signer, keys.identity, Arc::clone(&self.directory)))
     }
@@ -177,6 +190,26 @@ impl Target {
         let Some(processes) = &mut self.processes else { return Ok(()) };
         processes.ids().try_for_each(|id| processes.require_alive(id).map_err(Failure::local))
     }
+}
+
+/// Lets so many clients in, if those are more than usual.
+fn admit(layout: &Layout, clients: u32) -> Result<(), Failure> {
+    let usual = crate::net::Limits::default().client_connections;
+    let wanted = usize::try_from(clients).unwrap_or(usize::MAX).saturating_add(SPARE_PLACES);
+    if wanted <= usual {
+        return Ok(());
+    }
+    let (line, ours) =
+        (format!("# client_connections = {usual}"), format!("client_connections = {wanted}"));
+    let edited = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path)?;
+        std::fs::write(path, text.replace(&line, &ours))
+    };
+    layout
+        .replicas
+        .iter()
+        .try_for_each(edited)
+        .map_err(|error| Failure::local(format!("the replicas' files cannot be written ({error})")))
 }
 
 fn admins(layout: &Layout) -> Result<Vec<SocketAddr>, Failure> {
