@@ -63,7 +63,8 @@ impl Replica {
         let in_flight = seq.previous().since(self.executed());
         let (items, bytes) = self.pool.backlog();
         let (most_items, most_bytes) = self.batch_limits();
-        let is_enough = items >= most_items.min(ENOUGH_ITEMS) || bytes >= most_bytes.min(ENOUGH_BYTES);
+        let is_enough =
+            items >= most_items.min(ENOUGH_ITEMS) || bytes >= most_bytes.min(ENOUGH_BYTES);
         in_flight >= self.settings.eager && !is_enough
     }
 
@@ -193,15 +194,21 @@ impl Replica {
         vouching + 1 >= self.committee.weak_quorum()
     }
 
+    /// What is in a batch needs no other place in the order, unless that one has come
+    /// already: what was refused there waits for another.
+    pub(super) fn mark_proposed(&mut self, seq: Seq, batch: &Batch) {
+        if seq > self.executed() {
+            batch.items().iter().for_each(|item| self.pool.mark_proposed(item));
+        }
+    }
+
     /// Takes a proposal into its slot, and goes as far as that leads.
     fn accept(&mut self, proposal: Verified<Signed<PrePrepare>>, batch: Option<Batch>) {
         let seq = proposal.body.seq;
         let mut known = Vec::new();
         if let Some(batch) = batch {
             known = longest_known(&self.pool, &batch);
-            for item in batch.items() {
-                self.pool.mark_proposed(item);
-            }
+            self.mark_proposed(seq, &batch);
             self.store_body(batch);
         }
         let now = self.now.instant;

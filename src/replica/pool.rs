@@ -129,7 +129,8 @@ impl Pool {
         self.unproposed += 1;
         queue.arrived.insert(arrival, number);
         queue.unproposed.insert(arrival, number);
-        let waiting = Waiting { item, since, fence, had_room, proposed: false, arrival, passed_on: since };
+        let waiting =
+            Waiting { item, since, fence, had_room, proposed: false, arrival, passed_on: since };
         queue.items.insert(number, waiting);
         self.arrived.insert(arrival, (owner, number));
         self.ready.insert(owner);
@@ -205,15 +206,20 @@ impl Pool {
 
     /// A new view: nothing is proposed yet, and every wait starts anew.
     pub(super) fn start_anew(&mut self, now: Instant, fence: Seq) {
+        self.forget_proposed();
+        for waiting in self.queues.values_mut().flat_map(|queue| queue.items.values_mut()) {
+            waiting.since = now;
+            waiting.fence = fence;
+            waiting.had_room = false;
+        }
+    }
+
+    /// Nothing is proposed.
+    pub(super) fn forget_proposed(&mut self) {
         self.unproposed = self.arrived.len();
         self.unproposed_bytes = self.queues.values().map(|queue| queue.bytes).sum();
         for (owner, queue) in &mut self.queues {
-            for waiting in queue.items.values_mut() {
-                waiting.since = now;
-                waiting.fence = fence;
-                waiting.had_room = false;
-                waiting.proposed = false;
-            }
+            queue.items.values_mut().for_each(|waiting| waiting.proposed = false);
             queue.unproposed = queue.arrived.clone();
             self.ready.insert(*owner);
         }

@@ -488,9 +488,7 @@ impl Replica {
     fn want_adopted(&mut self, chosen: &[(Seq, Digest)], body: &NewView) {
         for (seq, digest) in chosen {
             if let Some(batch) = self.bodies.get(digest).cloned() {
-                for item in batch.items() {
-                    self.pool.mark_proposed(item);
-                }
+                self.mark_proposed(*seq, &batch);
             } else if *digest != NULL && *seq > self.stable() {
                 let holders = body
                     .view_changes

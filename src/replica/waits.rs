@@ -18,6 +18,9 @@ const SAMPLES: usize = 32;
 /// waited longest, since the primary chooses what it puts first.
 const SAMPLES_AT_ONCE: usize = 4;
 
+/// A wait is not shortened below the time that so many agreements take one after another.
+const AGREEMENTS: u64 = 4;
+
 /// Fewer samples than this accuse nobody.
 const LEAST_SAMPLES: usize = 12;
 
@@ -98,12 +101,16 @@ impl Waits {
         self.served = false;
     }
 
-    /// A request that was waited for executed: the wait shrinks, one step at a time.
+    /// A request that was waited for executed: the wait shrinks, one step at a time, but not
+    /// to where agreement itself would be taken for a failure. (A primary can hold up its
+    /// proposals, and so what is waited for; what agreement takes from there is not its to
+    /// choose.)
     fn serve(&mut self, settings: &Settings, now: Instant) {
         self.served = true;
         if now.since(self.shrunk) >= self.patience {
             self.shrunk = now;
-            self.patience = self.patience.halved().max(settings.patience);
+            let least = settings.patience.max(median(&self.agreement).times(AGREEMENTS));
+            self.patience = self.patience.halved().max(least.min(self.patience));
         }
     }
 
