@@ -170,6 +170,11 @@ impl Requests {
         self.unsent_from = numbers.used;
     }
 
+    /// The most operations of one bundle.
+    pub(super) fn most_operations(&self) -> u64 {
+        self.rules.parameters.bundle_operations
+    }
+
     /// Whether a quorum has said what means that nothing comes of our numbers any more, nor
     /// of those that follow on them.
     pub(super) fn are_over(&self) -> bool {

@@ -52,7 +52,8 @@ pub struct Demo {
     replicas: Option<u16>,
 }
 
-fn id_and_behaviour(text: &str) -> Result<(u16, String), String> {
+/// A replica and how it lies, as on a command line.
+pub(super) fn id_and_behaviour(text: &str) -> Result<(u16, String), String> {
     let (id, name) = text.split_once('=').ok_or("write it as 2=equivocating")?;
     let id = id.parse().map_err(|_| format!("{id:?} is no replica's number"))?;
     byzantine::role(name).map_err(|error| error.to_string())?;
