@@ -266,8 +266,8 @@ impl<S: Scheme> Session<S> {
     /// bundle was executed before, or never will be. False if it is not open.
     ///
     /// The state takes no numbers that are more than two windows above what it executed
-    /// last. Whoever abandons so much while nothing is executed starts a new session,
-    /// with [`Start::Lost`].
+    /// last. Where so much is abandoned while nothing is executed, the session asks for
+    /// other numbers, and what else is open has an unknown outcome.
     pub fn abandon(&mut self, now: Instant, ticket: Ticket) -> bool {
         let is_open = match ticket {
             Ticket::Submitted(first, _) => {
@@ -316,18 +316,18 @@ impl<S: Scheme> Session<S> {
                 self.on_session(from, nonce, highest, acknowledged)
             }
         };
-        if self.requests.is_passed() {
+        if self.requests.are_over() {
             self.begin_anew(now);
         }
         self.pump(now);
         verdict
     }
 
-    /// Another session with this key is ahead: this one asks for its numbers as if it had
-    /// lost them, and what it waited for is unknown.
+    /// Nothing comes of this session's numbers any more: it asks for others as if it had lost
+    /// them, and what it waited for is unknown.
     fn begin_anew(&mut self, now: Instant) {
+        self.is_passed |= self.requests.are_passed();
         self.requests.begin_anew(&mut self.out);
-        self.is_passed = true;
         self.nonce = Nonce(self.nonce.0.wrapping_add(1));
         self.ask_for_numbers(now);
     }

@@ -285,13 +285,20 @@ impl Replica {
         let place = Place { kind: Kind::NewView, view, seq: Seq::GENESIS };
         let new_view = self.promises.sign(place, identity(&body), body);
         self.out.record(Record::NewView(Signed::clone(&new_view), None));
-        // The opening goes from the log with its view; what it promises about numbers
-        // stays until these are settled.
-        for proposal in new_view.body.pre_prepares.iter() {
-            self.out.record(Record::PrePrepare(proposal.clone(), None));
-        }
+        self.record_own_proposals(&new_view.body);
         self.out.send(To::Everyone, PeerMessage::NewView(Signed::clone(&new_view), None));
         self.enter(Opening { new_view, shown: None });
+    }
+
+    /// The opening goes from the log with its view; what it promises about numbers stays
+    /// until these are settled.
+    pub(super) fn record_own_proposals(&mut self, opening: &NewView) {
+        if opening.by.replica == self.id {
+            let stable = self.stable();
+            for proposal in opening.pre_prepares.iter().filter(|one| one.body.seq > stable) {
+                self.out.record(Record::PrePrepare(proposal.clone(), None));
+            }
+        }
     }
 
     // Entering a view.
@@ -341,6 +348,7 @@ impl Replica {
     fn install(&mut self, opening: Opening) {
         let shown = opening.shown.clone().map(Verified::into_inner);
         self.out.record(Record::NewView(Signed::clone(&opening.new_view), shown));
+        self.record_own_proposals(&opening.new_view.body);
         self.enter(opening);
     }
 
