@@ -4,6 +4,7 @@
 //! | file | its job |
 //! | --- | --- |
 //! | `owner` | the loop: one thread that owns the replica and its storage |
+//! | `checking` | a thread beside it, for what takes longer |
 //! | `inbox` | what waits for the loop, bounded and in turns |
 //! | `connections` | reading and checking what others send |
 //! | [`posts`] | what waits to be sent |
@@ -19,6 +20,7 @@
 //! live in one process.
 
 mod admin;
+mod checking;
 mod clock;
 mod connections;
 mod inbox;
@@ -48,6 +50,7 @@ use crate::service::Service;
 use crate::service::kv::KeyValue;
 use crate::storage::{self, Storage, StorageError};
 use crate::types::{Instant, Nonce, ReplicaId};
+use checking::Checking;
 use clock::Clock;
 use connections::Hall;
 use inbox::Inbox;
@@ -304,6 +307,12 @@ impl Node {
             watch: Watch::new(Arc::clone(&metrics)),
             shared: Arc::clone(&shared),
             publish_due: Instant(0),
+            checking: Checking::start(
+                format!("checks {id}"),
+                Arc::clone(&verifier),
+                Arc::clone(&inbox),
+            )
+            .map_err(no_thread)?,
             unsaved: None,
             verifier: Arc::clone(&verifier),
             suspects: BTreeSet::new(),
@@ -315,7 +324,7 @@ impl Node {
                 // Nobody listens any more if the handle was dropped.
                 let _ = over.send(owner.run(first));
             })
-            .map_err(|error| NodeError::System { what: "thread", why: error.to_string() })?;
+            .map_err(no_thread)?;
 
         let mut tasks = JoinSet::new();
         for link in posts.links() {
@@ -350,6 +359,10 @@ impl Node {
         }
         Ok(Handle { id, address, admin, shared, inbox, ended: Some(ended), tasks, closed })
     }
+}
+
+fn no_thread(error: std::io::Error) -> NodeError {
+    NodeError::System { what: "thread", why: error.to_string() }
 }
 
 /// Whose data, and where.

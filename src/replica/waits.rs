@@ -134,6 +134,11 @@ impl Waits {
         }
     }
 
+    /// How long agreement takes of late; nothing while nothing was agreed on.
+    pub(super) fn usual_agreement(&self) -> Span {
+        median(&self.agreement)
+    }
+
     /// Whether the primary takes far longer to propose than agreement takes.
     fn is_slow(&self, settings: &Settings) -> bool {
         if self.ordering.len() < LEAST_SAMPLES || self.agreement.len() < LEAST_SAMPLES {

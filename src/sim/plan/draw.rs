@@ -58,6 +58,9 @@ pub(super) fn plan(random: &mut Random, options: &Options) -> Plan {
         plan.calm.most_delay = Span::milliseconds(random.between(100, 400));
         plan.timeout = Span::seconds(NEVER);
         plan.settings.patience = Span::milliseconds(random.between(50, 300));
+        // These an operator sets by the network.
+        plan.settings.status_interval = plan.calm.most_delay;
+        plan.settings.fetch_timeout = plan.calm.most_delay.times(2);
     }
     if plan.large_values {
         limits_in_bytes(random, &mut plan.parameters);
@@ -126,6 +129,8 @@ fn settings(random: &mut Random) -> Settings {
         pipeline: random.between(1, 8),
         eager: random.between(1, 8),
         fill_up_interval: Span::milliseconds(random.between(5, 20)),
+        vouched_from: one_of(random, &[1, 1, 2, 4, usize::MAX]),
+        vouching_patience: Span::milliseconds(random.between(10, 200)),
         ..Settings::default()
     }
 }
