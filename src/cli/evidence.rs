@@ -306,7 +306,9 @@ pub(super) fn opened(
 
 fn checked(bytes: &[u8], verifier: &Verifier<Ed25519>) -> Result<Verified<Evidence>, String> {
     let record = wire::decode(bytes, wire::MOST_BYTES);
-    let record = record.map_err(|error| format!("the record cannot be read: {error}"))?;
+    let record = record.map_err(|error| {
+        format!("the record cannot be read ({error}): it was cut or changed; save it again")
+    })?;
     let record = verifier.evidence(record);
     record.map_err(|reject| {
         format!(

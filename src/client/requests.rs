@@ -181,6 +181,11 @@ impl Requests {
         self.is_over.is_some()
     }
 
+    /// Whether that is so since another session with this key is ahead.
+    pub(super) fn are_passed(&self) -> bool {
+        self.is_over == Some(Refusal::Acknowledged)
+    }
+
     /// Gives up everything under these numbers, to go on from others.
     pub(super) fn begin_anew(&mut self, out: &mut Out) {
         let Some(refusal) = self.is_over else { return };

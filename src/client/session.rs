@@ -326,8 +326,8 @@ impl<S: Scheme> Session<S> {
     /// Nothing comes of this session's numbers any more: it asks for others as if it had lost
     /// them, and what it waited for is unknown.
     fn begin_anew(&mut self, now: Instant) {
+        self.is_passed |= self.requests.are_passed();
         self.requests.begin_anew(&mut self.out);
-        self.is_passed = true;
         self.nonce = Nonce(self.nonce.0.wrapping_add(1));
         self.ask_for_numbers(now);
     }

@@ -120,7 +120,10 @@ impl States {
         if stable > latest.unwrap_or_default() {
             let why = match loaded.rotten.as_slice() {
                 [] => "none was ever written, or the file was removed".to_owned(),
-                rotten => format!("those of {rotten:?} are not as they were written"),
+                rotten => {
+                    let numbers: Vec<String> = rotten.iter().map(Seq::to_string).collect();
+                    format!("those of {} are not as they were written", numbers.join(", "))
+                }
             };
             return Err(StorageError::StateLost { path: states.path.clone(), stable, why });
         }

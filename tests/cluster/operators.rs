@@ -88,6 +88,17 @@ fn the_demonstration_shows_that_a_liar_was_outvoted() {
     assert!(told.contains("colour is \"green\""), "{told}");
 }
 
+/// The replicas of another would be taken for its own.
+#[test]
+fn a_demonstration_of_a_cluster_that_runs_is_refused() {
+    let folder = folder();
+    let _processes = processes(&folder, &[]);
+    let output = quorate(&folder, &["demo", "--once", "--dir", "cluster"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(7), "{told}");
+    assert!(told.contains("run already? End it, or choose another --dir"), "{told}");
+}
+
 #[test]
 fn a_demonstration_of_more_faults_than_are_borne_is_refused() {
     let folder = folder();
