@@ -141,6 +141,8 @@ pub(super) struct Requests {
     executed: Vec<Executed>,
     waiting_operations: u64,
     waiting_bytes: u64,
+    /// Another session with this key has gone past numbers of ours.
+    is_passed: bool,
 }
 
 impl Requests {
@@ -157,6 +159,7 @@ impl Requests {
             executed: Vec::new(),
             waiting_operations: 0,
             waiting_bytes: 0,
+            is_passed: false,
         }
     }
 
@@ -165,6 +168,23 @@ impl Requests {
         assert!(self.bundles.is_empty(), "numbers in use don't change");
         self.numbers = numbers;
         self.unsent_from = numbers.used;
+    }
+
+    /// Whether a quorum has said that another session with this key went past our numbers:
+    /// nothing comes of them any more, nor of those that follow on them.
+    pub(super) fn is_passed(&self) -> bool {
+        self.is_passed
+    }
+
+    /// Gives up everything under these numbers, to go on from others.
+    pub(super) fn begin_anew(&mut self, out: &mut Out) {
+        let all: Vec<RequestNumber> = self.bundles.keys().copied().collect();
+        for first in all {
+            self.decline(first, Refusal::Acknowledged, out);
+            self.forget(first);
+        }
+        self.held.clear();
+        self.is_passed = false;
     }
 
     /// How many reads are being ordered.
@@ -428,7 +448,7 @@ impl Requests {
                 let bundle = self.bundles.get_mut(&bundle).expect("open, so its bundle is too");
                 bundle.declined = Some(refusal);
             }
-            Refusal::Unlisted => self.decline(bundle, refusal, out),
+            Refusal::Unlisted | Refusal::Acknowledged => self.decline(bundle, refusal, out),
             Refusal::BundleTooLong { .. }
             | Refusal::BundleTooLarge { .. }
             | Refusal::OperationTooLarge { .. }
@@ -455,6 +475,11 @@ impl Requests {
         if !is_within || bundle.sent.is_none() {
             return Err(Reject::Unrequested);
         }
+        // No session acknowledges what it waits for. What it has its answers to, it does.
+        let waits = self.open.range(*first..=number).next().is_some();
+        if refusal == Refusal::Acknowledged && !waits {
+            return Err(Reject::Acknowledged);
+        }
         if bundle.hints.of(from) == Some(&refusal) {
             return Err(Reject::Duplicate);
         }
@@ -469,6 +494,7 @@ impl Requests {
     fn decline(&mut self, first: RequestNumber, refusal: Refusal, out: &mut Out) {
         let bundle = self.bundles.get_mut(&first).expect("declined are open bundles");
         bundle.declined = Some(refusal);
+        self.is_passed |= refusal == Refusal::Acknowledged;
         self.stop_waiting(first, out);
     }
 

@@ -299,8 +299,19 @@ impl<S: Scheme> Session<S> {
                 self.on_session(from, nonce, highest, acknowledged)
             }
         };
+        if self.requests.is_passed() {
+            self.begin_anew(now);
+        }
         self.pump(now);
         verdict
+    }
+
+    /// Another session with this key is ahead: this one asks for its numbers as if it had
+    /// lost them, and what it waited for is unknown.
+    fn begin_anew(&mut self, now: Instant) {
+        self.requests.begin_anew(&mut self.out);
+        self.nonce = Nonce(self.nonce.0.wrapping_add(1));
+        self.ask_for_numbers(now);
     }
 
     /// Does what it is time for.

@@ -177,9 +177,10 @@ pub enum Held {
 pub struct StartAnswer {
     /// The asker's.
     pub nonce: Nonce,
-    /// The answerer's view.
+    /// The view that the answerer entered last.
     pub view: View,
-    /// The prepared certificate of the highest number it has one for.
+    /// The prepared certificate of the highest number that it has one for, of those that the
+    /// opening of that view did not leave out.
     pub highest: Option<PreparedCertificate>,
     /// Its stable checkpoint, unless that is the genesis.
     pub stable: Option<CheckpointCertificate>,

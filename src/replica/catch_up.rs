@@ -5,6 +5,7 @@
 //! other lacks sends it again. So lost messages, idle clusters and healed replicas
 //! converge without any client's help.
 
+use super::checkpoints::Checkpoints;
 use super::{Opening, Replica, To};
 use crate::message::{
     Batch, Checkpoint, Commit, CommitCertificate, Fetch, NewView, PeerMessage, PrePrepare, Prepare,
@@ -180,7 +181,7 @@ impl Replica {
     /// How far this replica can show others what it executed. Decisions are not on disk:
     /// after a restart the votes for what it executed before have to come together
     /// again, or who is behind finds nobody to learn from.
-    fn shown(&self) -> Seq {
+    pub(super) fn shown(&self) -> Seq {
         let numbers = (self.stable().0 + 1..=self.executed().0).map(Seq);
         let lacking = numbers.into_iter().find(|seq| !self.decided.contains_key(seq));
         lacking.map_or(self.executed(), Seq::previous)
@@ -253,7 +254,7 @@ impl Replica {
     }
 
     fn help_with_checkpoints(&mut self, from: ReplicaId, status: &Status) {
-        if status.stable < self.stable() {
+        if status.stable < self.checkpoints.known() {
             self.send_stable(from);
         }
         let votes = self.checkpoints.votes.range(status.stable.next()..);
@@ -266,8 +267,12 @@ impl Replica {
         }
     }
 
+    /// The highest certificate of a checkpoint, though its state may not be here: whoever
+    /// has that lacks perhaps nothing else.
     fn send_stable(&mut self, to: ReplicaId) {
-        if let Some(certificate) = self.checkpoints.certificate.clone() {
+        let Checkpoints { best, certificate, .. } = &self.checkpoints;
+        let known = best.iter().chain(certificate).max_by_key(|one| one.seq());
+        if let Some(certificate) = known.cloned() {
             let message = PeerMessage::Stable(certificate.into_inner());
             self.answer(to, message);
         }
@@ -480,7 +485,7 @@ impl Replica {
     }
 
     pub(super) fn on_fetch_stable(&mut self, from: ReplicaId, above: Seq) -> Result<(), Reject> {
-        if self.stable() <= above {
+        if self.checkpoints.known() <= above {
             return Err(Reject::NotHere);
         }
         self.send_stable(from);

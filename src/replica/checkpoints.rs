@@ -25,6 +25,9 @@ pub(super) struct Checkpoints {
     pub(super) certificate: Option<Verified<CheckpointCertificate>>,
     /// The highest certificate seen; at or above the stable one.
     pub(super) best: Option<Verified<CheckpointCertificate>>,
+    /// Certificates within the window that were overtaken by a higher one: the state of one
+    /// of these may be on this disk sooner.
+    overtaken: BTreeMap<Seq, Verified<CheckpointCertificate>>,
     /// Own states, from the stable checkpoint before the last one on: at most
     /// `L/K + 2`.
     pub(super) own: BTreeMap<Seq, Own>,
@@ -36,7 +39,7 @@ pub(super) struct Checkpoints {
 
 impl Checkpoints {
     pub(super) fn held(&self) -> usize {
-        self.own.len() + self.votes.values().map(Tally::held).sum::<usize>()
+        self.own.len() + self.overtaken.len() + self.votes.values().map(Tally::held).sum::<usize>()
     }
 
     /// The highest number that a certificate shows to be decided.
@@ -137,24 +140,31 @@ impl Replica {
         if certificate.seq() <= self.checkpoints.known() {
             return false;
         }
-        self.checkpoints.best = Some(certificate);
+        let window = self.stable().next()..=self.window_end();
+        let overtaken = self.checkpoints.best.replace(certificate);
+        if let Some(overtaken) = overtaken.filter(|one| window.contains(&one.seq())) {
+            self.checkpoints.overtaken.insert(overtaken.seq(), overtaken);
+        }
         self.settle_checkpoint();
         true
     }
 
-    /// Compares the highest certificate with this replica's own state: it becomes
+    /// Compares certificates with this replica's own states, the highest first: one becomes
     /// stable here, or shows that this replica's state is wrong.
     pub(super) fn settle_checkpoint(&mut self) {
-        let Some(best) = self.checkpoints.best.clone() else { return };
-        if best.seq() <= self.stable() {
-            return;
-        }
-        let Some(own) = self.checkpoints.own.get(&best.seq()) else { return };
-        if own.digest != best.digest() {
-            let own = own.digest;
-            self.on_divergence(&best, own);
-        } else if own.saved {
-            self.advance_stable(best);
+        let Checkpoints { best, overtaken, own, stable, .. } = &self.checkpoints;
+        let certificates = best.iter().chain(overtaken.values().rev());
+        let known = certificates
+            .filter(|one| one.seq() > *stable)
+            .filter_map(|one| Some((one, own.get(&one.seq())?)))
+            .find(|(one, own)| own.saved || own.digest != one.digest())
+            .map(|(one, own)| (one.clone(), own.digest));
+        match known {
+            Some((certificate, own)) if own != certificate.digest() => {
+                self.on_divergence(&certificate, own);
+            }
+            Some((certificate, _)) => self.advance_stable(certificate),
+            None => {}
         }
     }
 
@@ -182,6 +192,7 @@ impl Replica {
         self.checkpoints.stable = seq;
         self.out.record(Record::Stable(CheckpointCertificate::clone(&certificate)));
         self.checkpoints.certificate = Some(certificate);
+        self.checkpoints.overtaken.retain(|number, _| *number > seq);
         self.checkpoints.own.retain(|number, _| *number >= before);
         self.checkpoints.votes.retain(|number, _| *number > seq);
         self.prepared.retain(|number, _| *number > seq);

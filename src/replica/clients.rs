@@ -46,16 +46,22 @@ impl Replica {
             if let Some(refusal) = refusal {
                 self.out.reply(from, ToClient::Refused(body.first, refusal));
             }
+            self.tell_if_passed(body);
             self.answer_kept(body);
             return Err(reject);
         }
+        self.tell_if_passed(body);
         self.answer_kept(body);
         let item = Item::Request(request.into_inner());
-        self.take_item(item.clone())?;
-        if !self.is_primary() {
+        // What waits here already may have been lost on the way to the primary.
+        let (key, now) = (item.key(), self.now.instant);
+        let taken = self.take_item(item.clone());
+        let interval = self.settings.status_interval;
+        let is_new = taken.is_ok();
+        if !self.is_primary() && (is_new || self.pool.may_pass_on(key, now, interval)) {
             self.pass_on_item(item);
         }
-        Ok(())
+        taken
     }
 
     /// A request that another replica passes on.
@@ -82,15 +88,18 @@ impl Replica {
     }
 
     /// Whether anything in a request may still be executed, as far as this replica can
-    /// tell. It may lag: a number above the window is parked up to twice the window.
+    /// tell. It may lag: a number above the window is parked up to twice the window, from what
+    /// the request itself acknowledges on.
     pub(super) fn require_open(&self, body: &Request) -> Result<(), (Option<Refusal>, Reject)> {
         let state = self.executor.state();
         if !state.is_listed(body.client) {
             return Err((Some(Refusal::Unlisted), Reject::UnknownClient));
         }
         let Some(last) = body.last() else { return Err((None, Reject::OutOfRange)) };
-        let floor = state.floor(body.client);
         let window = self.genesis.parameters.client_window;
+        // What the request itself acknowledges counts as it will at its execution.
+        let limit = RequestNumber(state.highest(body.client).0.saturating_add(window));
+        let floor = state.floor(body.client).max(body.acknowledged.min(limit));
         let end = RequestNumber(floor.0.saturating_add(window));
         if last.0 > end.0.saturating_add(window) {
             return Err((Some(Refusal::BeyondWindow { last: end }), Reject::BeyondWindow));
@@ -107,8 +116,21 @@ impl Replica {
         }
     }
 
+    /// Tells a client up to which number of its request all is acknowledged. If it still
+    /// waits for one of these, another session with its key went past it.
+    fn tell_if_passed(&mut self, body: &Request) {
+        let floor = self.executor.state().floor(body.client);
+        if let Some(last) = body.last().filter(|_| body.first <= floor) {
+            let passed = last.min(floor);
+            self.out.reply(body.client, ToClient::Refused(passed, Refusal::Acknowledged));
+        }
+    }
+
     /// Tells again what came of the numbers that were executed.
     fn answer_kept(&mut self, body: &Request) {
+        if self.is_recovering() {
+            return;
+        }
         let Some(last) = body.last() else { return };
         for number in (body.first.0..=last.0).map(RequestNumber) {
             if let Some(kept) = self.executor.state().kept(body.client, number) {
@@ -151,7 +173,7 @@ impl Replica {
     /// answered for before it started (§ Reads).
     fn may_answer_reads(&self) -> bool {
         self.may_vote()
-            && self.executed() >= self.reads_from
+            && self.is_caught_up()
             && self.transfer.is_none()
             && !self.checkpoints.diverged
     }
@@ -191,8 +213,12 @@ impl Replica {
         }
     }
 
-    /// Which numbers a client has used, as far as this replica has executed.
+    /// Which numbers a client has used, as far as this replica has executed. One that has not
+    /// caught up with what it answered before it started would name lower ones than then.
     fn on_session(&mut self, from: ClientId, nonce: Nonce) -> Result<(), Reject> {
+        if !self.may_answer_reads() {
+            return Err(Reject::NotReady);
+        }
         let state = self.executor.state();
         let message = ToClient::Session {
             nonce,

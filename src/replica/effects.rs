@@ -318,6 +318,16 @@ impl Effects {
         &self.notices
     }
 
+    /// What is to be written, to look at.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    /// All that is to be sent, at once or after the sync, to look at: nobody sends these.
+    pub fn messages(&self) -> impl Iterator<Item = &Outgoing> {
+        self.free.iter().chain(&self.bound)
+    }
+
     pub(super) fn record(&mut self, record: Record) {
         if let Some(compaction) = &mut self.compaction
             && record.seq().is_none()

@@ -117,6 +117,14 @@ struct Opening {
     shown: Option<Verified<CommitCertificate>>,
 }
 
+impl Opening {
+    /// The highest number that it speaks of.
+    fn chosen_up_to(&self) -> Seq {
+        let stable = || self.new_view.stable().map_or(Seq::GENESIS, |one| one.seq());
+        self.new_view.body.pre_prepares.last().map_or_else(stable, |proposal| proposal.body.seq)
+    }
+}
+
 /// The most records of evidence kept; one convicts, more are a courtesy.
 pub const MOST_EVIDENCE: usize = 64;
 
@@ -165,8 +173,10 @@ pub struct Replica {
     fetching: Option<catch_up::Fetching>,
     /// At most one entry for each client that ever had an operation executed.
     receipts_signed: BTreeMap<ClientId, clients::ReceiptsSigned>,
-    /// No quorum read is answered before this was executed.
-    reads_from: Seq,
+    /// No quorum read is answered before the highest of these numbers was executed. Each
+    /// stands under a view: once one above it is entered, what that one chose counts in its
+    /// place (see [`Replica::is_caught_up`]).
+    reads_from: BTreeMap<View, Seq>,
     now: Now,
     /// A checkpoint that became stable in this step.
     compact_below: Option<Seq>,
@@ -472,7 +482,7 @@ pub struct Held {
     pub promises: usize,
     /// View-changes; at most one for each replica.
     pub wishes: usize,
-    /// Requests that wait; at most two windows for each client.
+    /// Requests that wait; at most four windows for each client.
     pub waiting: usize,
     /// Batches asked for; at most two for each number of the window.
     pub wanted: usize,

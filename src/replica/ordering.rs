@@ -13,7 +13,8 @@ use crate::message::{
 };
 use crate::types::{ReplicaId, Seq};
 
-/// Beside the eager ones, batches are begun for at least so many requests each,
+/// Beside the eager ones, batches are begun for at least so many requests each, or as many
+/// as fit,
 const ENOUGH_ITEMS: usize = 64;
 
 /// or so many bytes of them.
@@ -61,16 +62,25 @@ impl Replica {
     fn is_too_little(&self, seq: Seq) -> bool {
         let in_flight = seq.previous().since(self.executed());
         let (items, bytes) = self.pool.backlog();
-        in_flight >= self.settings.eager && items < ENOUGH_ITEMS && bytes < ENOUGH_BYTES
+        let (most_items, most_bytes) = self.batch_limits();
+        let is_enough =
+            items >= most_items.min(ENOUGH_ITEMS) || bytes >= most_bytes.min(ENOUGH_BYTES);
+        in_flight >= self.settings.eager && !is_enough
     }
 
     fn pick_items(&mut self) -> Vec<crate::message::Item> {
+        let (most_items, most_bytes) = self.batch_limits();
+        self.pool.pick(most_items, most_bytes)
+    }
+
+    /// How many items a batch may hold, and of how many bytes together.
+    fn batch_limits(&self) -> (usize, usize) {
         let parameters = &self.genesis.parameters;
         let most_items = usize::try_from(parameters.batch_items).unwrap_or(usize::MAX);
         // The time, the length of the list, and the length of the whole.
         const FRAME: u64 = 64;
         let most_bytes = parameters.batch_bytes.saturating_sub(FRAME);
-        self.pool.pick(most_items, usize::try_from(most_bytes).unwrap_or(usize::MAX))
+        (most_items, usize::try_from(most_bytes).unwrap_or(usize::MAX))
     }
 
     fn propose_batch(&mut self, seq: Seq, batch: Batch) {
@@ -184,15 +194,21 @@ impl Replica {
         vouching + 1 >= self.committee.weak_quorum()
     }
 
+    /// What is in a batch needs no other place in the order, unless that one has come
+    /// already: what was refused there waits for another.
+    pub(super) fn mark_proposed(&mut self, seq: Seq, batch: &Batch) {
+        if seq > self.executed() {
+            batch.items().iter().for_each(|item| self.pool.mark_proposed(item));
+        }
+    }
+
     /// Takes a proposal into its slot, and goes as far as that leads.
     fn accept(&mut self, proposal: Verified<Signed<PrePrepare>>, batch: Option<Batch>) {
         let seq = proposal.body.seq;
         let mut known = Vec::new();
         if let Some(batch) = batch {
             known = longest_known(&self.pool, &batch);
-            for item in batch.items() {
-                self.pool.mark_proposed(item);
-            }
+            self.mark_proposed(seq, &batch);
             self.store_body(batch);
         }
         let now = self.now.instant;
@@ -411,7 +427,13 @@ impl Replica {
         true
     }
 
+    /// Tells clients what came of their operations. A replica that recovers tells nobody:
+    /// should it crash, it begins anew from a checkpoint before what it told, and it asks no
+    /// others what that may have been.
     fn answer_clients(&mut self, answers: Vec<super::executor::Answer>) {
+        if self.is_recovering() {
+            return;
+        }
         for answer in answers {
             let reply = Reply {
                 client: answer.client,

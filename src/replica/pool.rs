@@ -13,7 +13,7 @@
 
 use crate::message::Item;
 use crate::message::batch::ItemKey;
-use crate::types::{ClientId, Instant, Nonce, ReplicaId, RequestNumber, Seq};
+use crate::types::{ClientId, Instant, Nonce, ReplicaId, RequestNumber, Seq, Span};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
@@ -54,6 +54,8 @@ pub struct Waiting {
     pub had_room: bool,
     proposed: bool,
     arrival: Arrival,
+    /// When its client's repetition was last passed on.
+    passed_on: Instant,
 }
 
 /// What waits for one owner.
@@ -127,7 +129,8 @@ impl Pool {
         self.unproposed += 1;
         queue.arrived.insert(arrival, number);
         queue.unproposed.insert(arrival, number);
-        let waiting = Waiting { item, since, fence, had_room, proposed: false, arrival };
+        let waiting =
+            Waiting { item, since, fence, had_room, proposed: false, arrival, passed_on: since };
         queue.items.insert(number, waiting);
         self.arrived.insert(arrival, (owner, number));
         self.ready.insert(owner);
@@ -203,15 +206,20 @@ impl Pool {
 
     /// A new view: nothing is proposed yet, and every wait starts anew.
     pub(super) fn start_anew(&mut self, now: Instant, fence: Seq) {
+        self.forget_proposed();
+        for waiting in self.queues.values_mut().flat_map(|queue| queue.items.values_mut()) {
+            waiting.since = now;
+            waiting.fence = fence;
+            waiting.had_room = false;
+        }
+    }
+
+    /// Nothing is proposed.
+    pub(super) fn forget_proposed(&mut self) {
         self.unproposed = self.arrived.len();
         self.unproposed_bytes = self.queues.values().map(|queue| queue.bytes).sum();
         for (owner, queue) in &mut self.queues {
-            for waiting in queue.items.values_mut() {
-                waiting.since = now;
-                waiting.fence = fence;
-                waiting.had_room = false;
-                waiting.proposed = false;
-            }
+            queue.items.values_mut().for_each(|waiting| waiting.proposed = false);
             queue.unproposed = queue.arrived.clone();
             self.ready.insert(*owner);
         }
@@ -314,6 +322,24 @@ impl Pool {
             let oldest = queue.arrived.values().next()?;
             Some((*owner, queue.items.get(oldest)?))
         })
+    }
+
+    /// Each owner's longest waiting items, so many of them.
+    pub(super) fn earliest_of_each(&self, most: usize) -> impl Iterator<Item = &Item> {
+        self.queues.values().flat_map(move |queue| {
+            let earliest = queue.arrived.values().take(most);
+            earliest.filter_map(|number| queue.items.get(number)).map(|waiting| &waiting.item)
+        })
+    }
+
+    /// Whether an item that waits may be passed on once more for its client's repetition:
+    /// not twice within such a time.
+    pub(super) fn may_pass_on(&mut self, key: ItemKey, now: Instant, interval: Span) -> bool {
+        let (owner, number) = place(key);
+        let queue = self.queues.get_mut(&owner);
+        let waiting = queue.and_then(|queue| queue.items.get_mut(&number));
+        let waiting = waiting.filter(|waiting| waiting.passed_on.plus(interval) <= now);
+        waiting.map(|waiting| waiting.passed_on = now).is_some()
     }
 
     /// The lowest of the fences, if anything waits.

@@ -151,7 +151,7 @@ impl Replica {
             fill_ups_accepted: Allowance::default(),
             receipts_signed: BTreeMap::new(),
             fetching: None,
-            reads_from: Seq::GENESIS,
+            reads_from: BTreeMap::new(),
             now,
             compact_below: None,
             out: Effects::default(),
@@ -191,9 +191,14 @@ impl Replica {
             self.checkpoints.own.insert(seq, Own { digest, tree, saved: true });
         }
         self.forget_settled();
-        self.reads_from = self.highest_promised();
+        let prepared = self.highest_open().unwrap_or_default();
+        self.answer_reads_from(self.entered(), prepared.max(self.chosen_by_opening()));
         self.note_what_is_owed();
         self.compare_with_certificate();
+        // A crash may have left the opening in the log, and not what goes with it.
+        if let Some(opening) = self.opening.clone() {
+            self.record_own_proposals(&opening.new_view.body);
+        }
         Ok(())
     }
 
@@ -319,10 +324,7 @@ impl Replica {
         if view < self.view || (view == self.view && self.is_active()) {
             return;
         }
-        let last = body.pre_prepares.last().map_or_else(
-            || opening.new_view.stable().map_or(Seq::GENESIS, |one| one.seq()),
-            |proposal| proposal.body.seq,
-        );
+        let last = opening.chosen_up_to();
         let now = self.now.instant;
         let slots = opening
             .new_view
@@ -356,9 +358,57 @@ impl Replica {
         self.promises.forget(stable, self.view);
     }
 
-    /// The highest number that this replica's own log speaks of.
-    fn highest_promised(&self) -> Seq {
-        self.highest_seen().max(self.prepared.keys().next_back().copied().unwrap_or_default())
+    // From where on reads are answered (§ Reads).
+
+    /// Before it started, this replica may have executed, and answered for, what neither its
+    /// log nor its state tells: decisions are not on disk. What was decided, `Q` have
+    /// prepared: one honest of them is among the `Q` whose answers it starts with, itself
+    /// included. Each tells the highest number of which that may be true, as of its view.
+    ///
+    /// What was prepared need not have been decided: the opening of a later view may leave
+    /// it out, and then nobody ever executes that number if nothing more is asked for. But
+    /// what was decided before a view, its opening chose. So numbers that an opening has
+    /// left out are not told, and those that were told under a view below one that is
+    /// entered give way to what that one chose.
+    pub(super) fn answer_reads_from(&mut self, view: View, seq: Seq) {
+        let from = self.reads_from.entry(view).or_default();
+        *from = seq.max(*from);
+    }
+
+    /// Whether everything that may have been answered for before the start is executed.
+    pub(super) fn is_caught_up(&self) -> bool {
+        self.reads_from.values().all(|from| *from <= self.executed())
+    }
+
+    /// A view is entered that chose everything up to here.
+    pub(super) fn answer_reads_by_opening(&mut self, view: View, chosen_up_to: Seq) {
+        match self.is_caught_up() {
+            true => self.reads_from.clear(),
+            false => {
+                self.reads_from.retain(|told, _| *told >= view);
+                self.answer_reads_from(view, chosen_up_to);
+            }
+        }
+    }
+
+    /// The highest number for which there is a prepared certificate that the opening of
+    /// the view entered last did not leave out.
+    fn highest_open(&self) -> Option<Seq> {
+        let chosen_up_to = self.chosen_by_opening();
+        let mut prepared = self.prepared.iter().rev();
+        let entered = self.entered();
+        let open = prepared.find(|(seq, one)| one.view() >= entered || **seq <= chosen_up_to);
+        open.map(|(seq, _)| *seq)
+    }
+
+    /// The view that was entered last. Who asks for another has not left it for that.
+    pub(super) fn entered(&self) -> View {
+        self.opening.as_ref().map_or(View::FIRST, |opening| opening.new_view.body.view)
+    }
+
+    /// The highest number that the opening of the view entered last speaks of.
+    fn chosen_by_opening(&self) -> Seq {
+        self.opening.as_ref().map_or(Seq::GENESIS, Opening::chosen_up_to)
     }
 
     // Every start: asking what is known of this replica.
@@ -407,10 +457,10 @@ impl Replica {
             held.extend(heard.new_view.clone().map(|one| Held::NewView(one.into_inner())));
             held
         });
-        let highest = self.prepared.values().next_back().cloned();
+        let highest = self.highest_open().and_then(|seq| self.prepared.get(&seq)).cloned();
         let answer = StartAnswer {
             nonce,
-            view: self.view,
+            view: self.entered(),
             highest: highest.map(Verified::into_inner),
             stable: self.checkpoints.certificate.clone().map(Verified::into_inner),
             held: held.unwrap_or_default().into(),
@@ -436,20 +486,24 @@ impl Replica {
         }
         let needed = self.committee.quorum();
         if let Some(certificate) = &answer.highest {
-            self.reads_from = self.reads_from.max(certificate.seq());
+            self.answer_reads_from(answer.view.max(certificate.view()), certificate.seq());
         }
         let Standing::Starting { answered, .. } = &mut self.standing else { return Ok(()) };
         answered.insert(from);
         let have = answered.len();
         self.out.notice(Notice::StartAnswers(have, needed));
         if let Some(certificate) = answer.stable {
-            self.reads_from = self.reads_from.max(certificate.seq());
+            self.answer_reads_from(answer.view, certificate.seq());
             self.learn_certificate(certificate);
         }
         if have >= needed {
             self.begin_voting();
         }
         Ok(())
+    }
+
+    pub(super) fn is_recovering(&self) -> bool {
+        matches!(self.standing, Standing::Recovering { .. })
     }
 
     fn begin_voting(&mut self) {
@@ -588,7 +642,7 @@ impl Replica {
         let effect = self.executor.lives().effect_of(self.id, nonce);
         let Some(began) = effect.filter(|began| *began <= self.stable()) else { return };
         self.out.record(Record::Recovered(self.executor.lives().current(self.id)));
-        self.reads_from = self.reads_from.max(began);
+        self.answer_reads_from(self.entered(), began);
         self.begin_voting();
     }
 }

@@ -197,6 +197,10 @@ impl Replica {
         self.begin_lives_since(before.lives());
         let stable = self.stable();
         let was_wrong = std::mem::take(&mut self.checkpoints.diverged);
+        if was_wrong {
+            // It goes back before some of what it told.
+            self.answer_reads_from(self.entered(), before.executed());
+        }
         self.checkpoints.own.retain(|number, _| match was_wrong {
             true => *number <= stable && *number < seq,
             false => *number < seq,
@@ -205,10 +209,23 @@ impl Replica {
         self.out.save(seq, digest, tree);
         self.out.notice(Notice::TransferDone(seq));
         self.settle_pool();
+        self.mark_what_is_proposed();
         self.waits.start_anew(self.now.instant);
         self.note_what_is_owed();
         self.execute_ready();
         self.finish_recovery();
+    }
+
+    /// After a jump over entries: what was refused in them waits for another place.
+    fn mark_what_is_proposed(&mut self) {
+        self.pool.forget_proposed();
+        let slots = self.active().into_iter().flat_map(|active| &active.slots);
+        let proposed = slots.filter_map(|(seq, slot)| {
+            let batch = self.bodies.get(&slot.digest()?)?;
+            Some((*seq, batch.clone()))
+        });
+        let proposed: Vec<_> = proposed.collect();
+        proposed.iter().for_each(|(seq, batch)| self.mark_proposed(*seq, batch));
     }
 
     /// After a jump over entries: the lives that began in them have begun here too.

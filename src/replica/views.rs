@@ -285,13 +285,20 @@ impl Replica {
         let place = Place { kind: Kind::NewView, view, seq: Seq::GENESIS };
         let new_view = self.promises.sign(place, identity(&body), body);
         self.out.record(Record::NewView(Signed::clone(&new_view), None));
-        // The opening goes from the log with its view; what it promises about numbers
-        // stays until these are settled.
-        for proposal in new_view.body.pre_prepares.iter() {
-            self.out.record(Record::PrePrepare(proposal.clone(), None));
-        }
+        self.record_own_proposals(&new_view.body);
         self.out.send(To::Everyone, PeerMessage::NewView(Signed::clone(&new_view), None));
         self.enter(Opening { new_view, shown: None });
+    }
+
+    /// The opening goes from the log with its view; what it promises about numbers stays
+    /// until these are settled.
+    pub(super) fn record_own_proposals(&mut self, opening: &NewView) {
+        if opening.by.replica == self.id {
+            let stable = self.stable();
+            for proposal in opening.pre_prepares.iter().filter(|one| one.body.seq > stable) {
+                self.out.record(Record::PrePrepare(proposal.clone(), None));
+            }
+        }
     }
 
     // Entering a view.
@@ -341,6 +348,7 @@ impl Replica {
     fn install(&mut self, opening: Opening) {
         let shown = opening.shown.clone().map(Verified::into_inner);
         self.out.record(Record::NewView(Signed::clone(&opening.new_view), shown));
+        self.record_own_proposals(&opening.new_view.body);
         self.enter(opening);
     }
 
@@ -435,6 +443,7 @@ impl Replica {
         let slots = self.adopted(&new_view);
         let next = last.max(self.stable()).next();
         self.mode = Mode::Active(Active { slots, next, chosen_up_to: last });
+        self.answer_reads_by_opening(body.view, last);
         self.start_waits_anew(last);
         if let Some(certificate) = new_view.stable() {
             self.learn_certificate(certificate);
@@ -487,9 +496,7 @@ impl Replica {
     fn want_adopted(&mut self, chosen: &[(Seq, Digest)], body: &NewView) {
         for (seq, digest) in chosen {
             if let Some(batch) = self.bodies.get(digest).cloned() {
-                for item in batch.items() {
-                    self.pool.mark_proposed(item);
-                }
+                self.mark_proposed(*seq, &batch);
             } else if *digest != NULL && *seq > self.stable() {
                 let holders = body
                     .view_changes

@@ -18,6 +18,9 @@ const SAMPLES: usize = 32;
 /// waited longest, since the primary chooses what it puts first.
 const SAMPLES_AT_ONCE: usize = 4;
 
+/// A wait is not shortened below the time that so many agreements take one after another.
+const AGREEMENTS: u64 = 4;
+
 /// Fewer samples than this accuse nobody.
 const LEAST_SAMPLES: usize = 12;
 
@@ -98,12 +101,16 @@ impl Waits {
         self.served = false;
     }
 
-    /// A request that was waited for executed: the wait shrinks, one step at a time.
+    /// A request that was waited for executed: the wait shrinks, one step at a time, but not
+    /// to where agreement itself would be taken for a failure. (A primary can hold up its
+    /// proposals, and so what is waited for; what agreement takes from there is not its to
+    /// choose.)
     fn serve(&mut self, settings: &Settings, now: Instant) {
         self.served = true;
         if now.since(self.shrunk) >= self.patience {
             self.shrunk = now;
-            self.patience = self.patience.halved().max(settings.patience);
+            let least = settings.patience.max(median(&self.agreement).times(AGREEMENTS));
+            self.patience = self.patience.halved().max(least.min(self.patience));
         }
     }
 
@@ -164,6 +171,9 @@ fn median(samples: &VecDeque<Span>) -> Span {
     sorted.get(sorted.len() / 2).copied().unwrap_or_default()
 }
 
+/// When a view is entered, its primary is told of so many items of each owner.
+const MOST_PASSED_ON: usize = 64;
+
 /// Permission for something at a bounded rate, with a small reserve.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Allowance {
@@ -194,8 +204,11 @@ impl Replica {
     /// From when on the longest wait counts: a request that was not executed, a
     /// proposal that was not decided, or numbers that stand still though they must not.
     fn longest_wait(&self) -> Option<Instant> {
+        // What was restored at the start was executed, and has to be decided once more: who
+        // lacks it finds nobody else to learn it from.
         let undecided = self.active().and_then(|active| {
-            let open = active.slots.range(self.executed().next()..);
+            let open = active.slots.range(self.shown().next()..);
+            let open = open.filter(|(seq, _)| !self.decided.contains_key(seq));
             open.filter_map(|(_, slot)| slot.accepted).min()
         });
         let numbers = undecided.into_iter().chain(self.waits.owed_since).min();
@@ -404,9 +417,14 @@ impl Replica {
 
     // Passing requests on.
 
-    /// Sends everything that waits to the new primary.
+    /// Sends what waits to the new primary; of each client no more than a primary takes at
+    /// once. The rest follows with its client's own repetitions, and in its turn.
     pub(super) fn pass_on_everything(&mut self) {
-        self.pass_on(Instant(u64::MAX));
+        if self.is_primary() || !self.is_active() {
+            return;
+        }
+        let waiting: Vec<Item> = self.pool.earliest_of_each(MOST_PASSED_ON).cloned().collect();
+        waiting.into_iter().for_each(|item| self.pass_on_item(item));
     }
 
     /// Sends each client's longest waiting request to the primary again, if it has

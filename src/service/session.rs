@@ -85,6 +85,18 @@ impl Session {
         self.floor = up_to;
     }
 
+    /// Whether every number below this one was executed or acknowledged.
+    pub(super) fn is_lowest_open(
+        &self,
+        tree: &Tree,
+        client: ClientId,
+        number: RequestNumber,
+    ) -> bool {
+        let from = kept_key(client, RequestNumber(self.floor.0.saturating_add(1))).into();
+        let below = tree.range(&KeyRange { from, until: Some(kept_key(client, number).into()) });
+        below.count() as u64 == number.0.saturating_sub(self.floor.0.saturating_add(1))
+    }
+
     /// Keeps the reply of an operation that was just executed.
     pub(super) fn keep(
         &mut self,

@@ -192,6 +192,10 @@ pub enum Refusal {
         /// The bytes allowed, the largest result included.
         limit: u64,
     },
+    /// The number is acknowledged already. A client acknowledges what it needs no more: so
+    /// another session with its key does, and whether this number was executed before then
+    /// is not known any more.
+    Acknowledged,
 }
 
 impl fmt::Display for Refusal {
@@ -229,6 +233,11 @@ impl fmt::Display for Refusal {
                 out,
                 "{bytes} bytes of results are kept, and with one more they could exceed the \
                  limit of {limit}: acknowledge answers before sending more"
+            ),
+            Refusal::Acknowledged => write!(
+                out,
+                "another session with this client's key has gone past this number: does \
+                 somebody else use the key, or are requests of an earlier session still under way?"
             ),
         }
     }
@@ -499,7 +508,7 @@ impl State {
                 outcome: Outcome::Repeated(kept),
             };
         }
-        if let Err(refusal) = self.require_room(session, number) {
+        if let Err(refusal) = self.require_room(context.client, session, number) {
             return Executed { number, operation: asked(), outcome: Outcome::Refused(refusal) };
         }
         let result =
@@ -510,18 +519,29 @@ impl State {
         Executed { number, operation: kept.operation, outcome: Outcome::Executed(kept) }
     }
 
-    /// Whether one more reply may be kept. Both rules, once broken, stay broken for the
-    /// rest of a bundle: so its order is kept even where it is refused in part.
-    fn require_room(&self, session: &Session, number: RequestNumber) -> Result<(), Refusal> {
+    /// Whether one more reply may be kept. The last place is for the lowest number that is
+    /// still open: a client acknowledges nothing above it, and if others took that place it
+    /// would never be executed. All these rules, once broken, stay broken for the rest of a
+    /// bundle: so its order is kept even where it is refused in part.
+    fn require_room(
+        &self,
+        client: ClientId,
+        session: &Session,
+        number: RequestNumber,
+    ) -> Result<(), Refusal> {
         let last = session.window_end(self.limits.window);
         if number > last {
             return Err(Refusal::BeyondWindow { last });
         }
         let (bytes, limit) = (session.kept_bytes, self.limits.kept_bytes);
-        if bytes.saturating_add(self.limits.result_bytes) > limit {
-            return Err(Refusal::TooMuchKept { bytes, limit });
+        let with_one = bytes.saturating_add(self.limits.result_bytes);
+        let with_two = with_one.saturating_add(self.limits.result_bytes);
+        let has_room = with_two <= limit
+            || with_one <= limit && session.is_lowest_open(&self.tree, client, number);
+        match has_room {
+            true => Ok(()),
+            false => Err(Refusal::TooMuchKept { bytes, limit }),
         }
-        Ok(())
     }
 
     /// The result, or a refusal in its place if it is larger than a result may be.

@@ -102,6 +102,7 @@ variants! {
         AcknowledgesTooFar { .. } => "acknowledges-too-far",
         BeyondWindow { .. } => "beyond-window",
         TooMuchKept { .. } => "too-much-kept",
+        Acknowledged => "acknowledged",
     }
     name_of_record, RECORD, Record, "record": {
         PrePrepare(..) => "pre-prepare",
@@ -205,6 +206,7 @@ impl Samples {
             Refusal::AcknowledgesTooFar { limit: RequestNumber(528) },
             Refusal::BeyondWindow { last: RequestNumber(512) },
             Refusal::TooMuchKept { bytes: 5 << 20, limit: 4 << 20 },
+            Refusal::Acknowledged,
         ]
     }
 

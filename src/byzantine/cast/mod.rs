@@ -8,6 +8,7 @@ mod moods;
 mod mutation;
 mod network;
 mod primary;
+mod slander;
 mod views;
 mod votes;
 
@@ -113,6 +114,21 @@ pub fn cast() -> Vec<Role> {
             Tell(votes::other_lives)
         ),
         role!("forger", "votes in the name of others", Tell(votes::forge)),
+        role!(
+            "reviver",
+            "asks for new lives that nobody needs, its own and in the name of others",
+            slander::Reviver::default()
+        ),
+        role!(
+            "misquoter",
+            "passes on requests that their clients never signed",
+            Tell(slander::misquote)
+        ),
+        role!(
+            "slanderer",
+            "shows evidence against others that proves nothing",
+            Tell(slander::slander)
+        ),
         role!(
             "view-spammer",
             "asks for the next view and for far-off ones, all the time",

@@ -123,6 +123,18 @@ fn more_results_than_are_kept_for_a_client_are_refused_until_it_acknowledges() {
 }
 
 #[test]
+fn the_lowest_open_number_has_room_whatever_else_is_kept() {
+    let mut state = journal();
+    executed(one(run(&mut state, 1, ANNA, 2, 0, &["bbbbbb"])));
+    let refused = one(run(&mut state, 2, ANNA, 3, 0, &["c"]));
+    let refusal = Refusal::TooMuchKept { bytes: 7, limit: 20 };
+    assert_eq!(refused.outcome, Outcome::Refused(refusal), "it would take the place of 1");
+    executed(one(run(&mut state, 3, ANNA, 1, 0, &["aaaaaa"])));
+    executed(one(run(&mut state, 4, ANNA, 3, 2, &["c"])));
+    assert_eq!(written(&state), ["bbbbbb", "aaaaaa", "c"]);
+}
+
+#[test]
 fn after_a_refusal_nothing_later_in_the_bundle_executes() {
     let limits = Limits { kept_bytes: 8, ..LIMITS };
     let mut state = State::genesis(Arc::new(Journal), limits, [ANNA]);
@@ -666,7 +678,8 @@ impl Model {
             return Outcome::Refused(Refusal::BeyondWindow { last: narrowed(client.floor + 4) });
         }
         let bytes = client.kept_bytes();
-        if bytes + 7 > 20 {
+        let is_lowest = (client.floor + 1..number).all(|below| client.kept(below).is_some());
+        if bytes + 7 > 20 || (bytes + 14 > 20 && !is_lowest) {
             return Outcome::Refused(Refusal::TooMuchKept { bytes, limit: 20 });
         }
         let count = self.journal.len() as u8;

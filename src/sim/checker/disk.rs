@@ -17,6 +17,11 @@ pub struct OnDisk<'a> {
 }
 
 impl OnDisk<'_> {
+    /// Whether this very record is there.
+    pub fn has(&self, record: &Record) -> bool {
+        self.records.contains(&record)
+    }
+
     /// Whether the disk holds what this word promises, or what settles it: a stable
     /// checkpoint at or above its number, or a later view. A state may rot after its vote
     /// was cast; what is said again needs none.
@@ -47,6 +52,18 @@ impl OnDisk<'_> {
             Kind::NewView => self.has_entered(word.view),
         };
         knows || word.seq > 0 && self.stable() >= word.seq
+    }
+
+    /// Whether what a stable checkpoint has settled leaves the log. Of what was recorded in
+    /// the same step as the checkpoint, a little may stay.
+    pub(super) fn is_cut(&self, interval: u64, most: u64) -> Result<(), String> {
+        let settled = self.stable().saturating_sub(interval);
+        let is_settled = |record: &&&Record| record.seq().is_some_and(|seq| seq.0 <= settled);
+        let count = self.records.iter().filter(is_settled).count() as u64;
+        match count <= most {
+            true => Ok(()),
+            false => Err(format!("{count} records in its log are settled since s{settled}")),
+        }
     }
 
     fn stable(&self) -> u64 {

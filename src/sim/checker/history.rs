@@ -2,13 +2,15 @@
 
 use super::replay::Account;
 use super::{Checker, Invariant, ledger};
+use crate::client::receipt::Receipt as Receipted;
 use crate::client::{Answer, Done, Fate, HowRead, Outcome, Ticket};
-use crate::message::{ReplyOutcome, ToClient};
+use crate::message::{Receipt, ReplyOutcome, ToClient};
 use crate::replica::Replica;
 use crate::service::kv::KvOperation;
 use crate::sim::history::{self as clients, Judgement};
 use crate::types::{ClientId, Digest, ReplicaId};
 use crate::wire::Blob;
+use std::collections::BTreeSet;
 
 /// A list of everything.
 fn everything() -> KvOperation {
@@ -97,13 +99,33 @@ impl Checker {
                 let session = account.and_then(|account| account.sessions.get(index));
                 session.is_none_or(|session| *session == (acknowledged.0, highest.0))
             }
-            ToClient::Proved { .. }
-            | ToClient::NotReady(_)
-            | ToClient::Refused(..)
-            | ToClient::Receipt(_) => true,
+            ToClient::Proved { .. } | ToClient::NotReady(_) | ToClient::Refused(..) => true,
+            ToClient::Receipt(receipt) => {
+                let Receipt { client: whose, number, seq, operation, result, by } = receipt.body;
+                self.receipts.insert((by.replica, whose, number.0, seq.0, operation, result));
+                let answer = self.replay.answer(whose, number.0);
+                by.replica == id
+                    && whose == client
+                    && answer.is_some_and(|answer| {
+                        (answer.operation, answer.seq) == (operation, seq.0)
+                            && Digest::of(&answer.result) == result
+                    })
+            }
         };
         if !is_true {
             let what = format!("{id:?} at s{executed} tells {client:?} {message:?}");
+            self.fail(Invariant::Clients, what);
+        }
+    }
+
+    /// A read is answered by nobody who may not vote, and on no state older than one that
+    /// the same replica answered for before: what it executed then, it told clients.
+    pub(super) fn may_answer_reads(&mut self, id: ReplicaId, executed: u64, votes: bool) {
+        let ever = self.ever_executed.get(&id).copied().unwrap_or_default();
+        let is_behind = executed < ever && !self.is_forgetful(id);
+        if !votes || is_behind {
+            let what =
+                format!("{id:?} at s{executed} answers reads; votes={votes}, once at s{ever}");
             self.fail(Invariant::Clients, what);
         }
     }
@@ -116,6 +138,17 @@ impl Checker {
                 for ((number, operation), done) in (first.0..).zip(&operations).zip(done) {
                     self.learned = self.learned.max(done.seq.0);
                     self.is_executed(client, number, Digest::of(operation), done);
+                }
+            }
+            (Ticket::Submitted(first, _), Outcome::Receipted { done, receipts }) => {
+                for ((number, operation), done) in (first.0..).zip(&operations).zip(done) {
+                    self.learned = self.learned.max(done.seq.0);
+                    self.is_executed(client, number, Digest::of(operation), done);
+                }
+                for ((number, done), receipt) in
+                    (first.0..).zip(done).zip(receipts.iter().flatten())
+                {
+                    self.is_proved(client, number, done, receipt);
                 }
             }
             (Ticket::Submitted(first, _), Outcome::Superseded { fates, .. }) => {
@@ -161,6 +194,27 @@ impl Checker {
         };
         if !is_true {
             let what = format!("{client:?} believes {answer:?}, which was not so");
+            self.fail(Invariant::Clients, what);
+        }
+    }
+
+    /// A receipt says of an operation what came of it, and enough have signed that.
+    fn is_proved(&mut self, client: ClientId, number: u64, done: &Done, receipt: &Receipted) {
+        let certificate = &receipt.certificate;
+        let result = Digest::of(&done.result);
+        let (operation, seq) = (certificate.operation(), done.seq.0);
+        let says_so = certificate.client() == client
+            && certificate.number().0 == number
+            && (certificate.seq().0, certificate.result()) == (seq, result)
+            && receipt.result == done.result;
+        let members: BTreeSet<ReplicaId> = certificate.voters().map(|by| by.replica).collect();
+        let may_lie = |id: &ReplicaId| self.faulty.contains(id);
+        let said =
+            |id: &ReplicaId| self.receipts.contains(&(*id, client, number, seq, operation, result));
+        let are_enough = members.len() >= self.cluster.quorum()
+            && members.iter().all(|id| may_lie(id) || said(id));
+        if !says_so || !are_enough {
+            let what = format!("{client:?} takes {receipt:?} for a receipt of #{number}");
             self.fail(Invariant::Clients, what);
         }
     }

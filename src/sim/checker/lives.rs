@@ -2,9 +2,10 @@
 //! old one still count, and whether a disk that went back is noticed.
 
 use super::disk::OnDisk;
-use super::ledger::{self, Kind, Word};
+use super::ledger::{self, Word};
 use super::{Checker, Invariant};
 use crate::message::{CheckedStart, Held, NewView, PeerMessage, PreparedCertificate, Voter};
+use crate::replica::Notice;
 use crate::types::{Incarnation, Nonce, ReplicaId};
 use std::collections::BTreeMap;
 
@@ -15,6 +16,8 @@ pub(super) struct Lives {
     recovering: BTreeMap<ReplicaId, Nonce>,
     /// The life that each is in, and where whoever told so first stood then.
     current: BTreeMap<ReplicaId, (Incarnation, u64)>,
+    /// The number by whose execution each life began.
+    begun: BTreeMap<(ReplicaId, Incarnation), u64>,
 }
 
 impl Checker {
@@ -30,6 +33,83 @@ impl Checker {
         if ordered.is_none_or(|seq| seq > stable) {
             let what = format!("{id:?} ends its recovery at s{stable}; it was {ordered:?} ordered");
             self.fail(Invariant::Certificates, what);
+        }
+    }
+
+    /// What a replica says in one step of lives that begin. Where it says so right after it
+    /// executed a number, that is where the life begins.
+    pub(super) fn has_reborn(&mut self, id: ReplicaId, executed: u64, notices: &[Notice]) {
+        let mut at = None;
+        for notice in notices {
+            match notice {
+                Notice::Executed(seq, _) => at = Some(seq.0),
+                Notice::Reborn(other, incarnation) => {
+                    self.is_reborn(*other, *incarnation, executed);
+                    if let Some(at) = at {
+                        let outcome = self.begins(*other, *incarnation, at);
+                        let outcome = outcome.map_err(|why| {
+                            format!("{id:?} begins {incarnation:?} of {other:?} at s{at}: {why}")
+                        });
+                        self.require(Invariant::Certificates, outcome);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// A life begins at a checkpoint that lies a window above the command for it, after a
+    /// rest since the life before, and while no more than `f` are on their way.
+    pub(super) fn begins(
+        &mut self,
+        replica: ReplicaId,
+        incarnation: Incarnation,
+        at: u64,
+    ) -> Result<(), String> {
+        match self.lives.begun.insert((replica, incarnation), at) {
+            Some(before) if before == at => return Ok(()),
+            Some(before) => return Err(format!("for others it began at s{before}")),
+            None => {}
+        }
+        let (interval, window) = (self.cluster.interval, self.cluster.window);
+        let commands = self.replay.recoveries(replica, at.saturating_sub(window)) as u64;
+        if !at.is_multiple_of(interval) || self.replay.executed() >= at && commands < incarnation.0
+        {
+            return Err(format!("{commands} commands were ordered a window before"));
+        }
+        let former = incarnation.0.checked_sub(1).map(|number| (replica, Incarnation(number)));
+        if let Some(since) = former.and_then(|former| self.lives.begun.get(&former)) {
+            let rest = self.cluster.recovery_spacing.saturating_mul(interval);
+            if at < since.saturating_add(rest).saturating_add(window) {
+                return Err(format!("the life before began at s{since}"));
+            }
+        }
+        // Each was on its way for a window at least: all that begin within one were so
+        // together.
+        let together = |first: u64| {
+            let all = self.lives.begun.values();
+            all.filter(|one| (first..first.saturating_add(window)).contains(one)).count()
+        };
+        let mut around = self.lives.begun.values().filter(|one| **one <= at);
+        if around.any(|first| {
+            first.saturating_add(window) > at && together(*first) > self.cluster.faults()
+        }) {
+            return Err("more than f were on their way together".to_string());
+        }
+        Ok(())
+    }
+
+    /// Another has answered a replica that starts, in its present life.
+    pub fn is_answered(&mut self, id: ReplicaId, by: ReplicaId) {
+        self.answered.entry(id).or_default().insert(by);
+    }
+
+    /// Whoever has started votes once a quorum has told what it knows, itself included.
+    pub(super) fn votes_after_enough_answers(&mut self, id: ReplicaId) {
+        let mut told = self.answered.get(&id).cloned().unwrap_or_default();
+        told.insert(id);
+        if told.len() < self.cluster.quorum() {
+            self.fail(Invariant::Certificates, format!("{id:?} votes when only {told:?} told"));
         }
     }
 
@@ -83,9 +163,11 @@ impl Checker {
         on_disk: &OnDisk<'_>,
     ) -> Option<Word> {
         let life = self.lives.current.get(&id).map_or(Incarnation::FIRST, |(life, _)| *life);
-        let held = answer.held.iter().flat_map(|held| ledger::words_of(&said(held)));
+        // An opening speaks of proposals, too; whoever is past its view has left those behind.
+        let held = answer.held.iter().filter(|held| !matches!(***held, Held::NewView(_)));
+        let held = held.flat_map(|held| ledger::words_of(&said(held)));
         let mut own = held.filter(|word| {
-            word.by == Voter { replica: id, incarnation: life } && word.kind != Kind::NewView
+            word.by == Voter { replica: id, incarnation: life }
         });
         own.find(|word| !on_disk.remembers(word))
     }

@@ -27,9 +27,11 @@ use super::history::Event;
 use crate::client::Ticket;
 use crate::crypto::{self, Check, ClusterId, PublicKey, Scheme};
 use crate::message::batch::{ItemKey, NULL};
-use crate::message::{Batch, Body, Evidence, Genesis, Item, PeerMessage, Request, Signed, Voter};
+use crate::message::{
+    Batch, Body, Evidence, Genesis, Item, PeerMessage, Request, Signed, ToClient, Voter,
+};
 use crate::replica::effects::{Record, Suspicion};
-use crate::replica::{Notice, Now, Outgoing, Parts, Replica, Standing};
+use crate::replica::{Effects, Notice, Now, Outgoing, Replica, Standing};
 use crate::types::{ClientId, Digest, Incarnation, ReplicaId, Seq, Timestamp};
 use crate::wire::{self, Blob};
 use ledger::{Kind, Ledger, words_of};
@@ -104,6 +106,8 @@ struct Cluster {
     clients: Vec<PublicKey>,
     window: u64,
     interval: u64,
+    /// The fewest checkpoints between two lives of one replica.
+    recovery_spacing: u64,
     batch_items: u64,
     client_window: u64,
     tolerance: u64,
@@ -162,6 +166,12 @@ pub struct Checker {
     /// Digests of whole states, by number.
     states: BTreeMap<Seq, Digest>,
     executed: BTreeMap<ReplicaId, Seq>,
+    /// The highest number that each ever executed, whatever it forgot since.
+    ever_executed: BTreeMap<ReplicaId, u64>,
+    /// Who has answered each starting replica in its present life.
+    answered: BTreeMap<ReplicaId, BTreeSet<ReplicaId>>,
+    /// The evidence that each showed others: it was on its disk then.
+    evidence: BTreeMap<ReplicaId, Vec<Evidence>>,
     glimpses: BTreeMap<ReplicaId, Glimpse>,
     latest_clock: Timestamp,
     batches: BTreeMap<Digest, Batch>,
@@ -176,6 +186,8 @@ pub struct Checker {
     tickets: BTreeMap<(ClientId, Ticket), (Vec<Blob>, u64)>,
     /// The highest number of which a client has learned.
     learned: u64,
+    /// What honest replicas signed of operations that were executed.
+    receipts: BTreeSet<(ReplicaId, ClientId, u64, u64, Digest, Digest)>,
     judged: BTreeSet<Digest>,
     replay: Replay,
     /// What clients saw, by key.
@@ -194,6 +206,7 @@ impl Checker {
             clients: genesis.clients.to_vec(),
             window: parameters.window,
             interval: parameters.checkpoint_interval,
+            recovery_spacing: parameters.recovery_spacing,
             batch_items: parameters.batch_items,
             client_window: parameters.client_window,
             tolerance: parameters.time_tolerance.0,
@@ -211,6 +224,9 @@ impl Checker {
             decided: BTreeMap::new(),
             states: BTreeMap::new(),
             executed: BTreeMap::new(),
+            ever_executed: BTreeMap::new(),
+            answered: BTreeMap::new(),
+            evidence: BTreeMap::new(),
             glimpses: BTreeMap::new(),
             latest_clock: Timestamp(0),
             batches: BTreeMap::new(),
@@ -219,6 +235,7 @@ impl Checker {
             queries: BTreeMap::new(),
             tickets: BTreeMap::new(),
             learned: 0,
+            receipts: BTreeSet::new(),
             judged: BTreeSet::new(),
             replay: Replay::new(genesis),
             histories: BTreeMap::new(),
@@ -242,12 +259,20 @@ impl Checker {
     /// Stops holding a replica to what it says: its disk forgot something.
     pub fn excuse(&mut self, id: ReplicaId) {
         self.excused.insert(id, u64::MAX);
+        self.evidence.remove(&id);
     }
 
     /// Holds a replica to what it says in this life and those after it: its recovery is
     /// done.
     pub fn absolve(&mut self, id: ReplicaId, incarnation: Incarnation) {
         self.excused.insert(id, incarnation.0);
+        self.evidence.remove(&id);
+    }
+
+    /// Whether this replica's disk may have forgotten something that no recovery has made
+    /// good since.
+    fn is_forgetful(&self, id: ReplicaId) -> bool {
+        self.excused.get(&id) == Some(&u64::MAX)
     }
 
     /// Whether what this replica says in this life is held against it.
@@ -261,7 +286,13 @@ impl Checker {
     /// What it *sent* before binds it all the same; see [`Checker::sends`].
     pub fn restarted(&mut self, id: ReplicaId, executed: Seq) {
         self.glimpses.remove(&id);
+        self.answered.remove(&id);
         self.executed.insert(id, executed);
+    }
+
+    /// A start does not know what was synced before.
+    pub fn has_lost(&mut self, id: ReplicaId, what: &str) {
+        self.fail(Invariant::Durability, format!("{id:?} has forgotten {what}"));
     }
 
     // What clients do.
@@ -282,16 +313,20 @@ impl Checker {
     // What replicas do.
 
     /// What a replica does in one step: what it signs, records and answers.
-    pub fn acts(&mut self, id: ReplicaId, replica: &Replica, parts: &Parts) {
-        self.signs(id, parts.free.iter().chain(parts.bound.peek()));
+    pub fn acts(&mut self, id: ReplicaId, replica: &Replica, effects: &Effects) {
+        self.signs(id, effects.messages());
         if self.honest.contains(&id) {
             let executed = replica.executed().0;
-            for outgoing in parts.free.iter().chain(parts.bound.peek()) {
+            for outgoing in effects.messages() {
                 if let Outgoing::Client(client, message) = outgoing {
                     self.answers(id, executed, *client, message);
+                    if matches!(message, ToClient::ReadAnswer { .. }) {
+                        let votes = *replica.standing() == Standing::Voting;
+                        self.may_answer_reads(id, executed, votes);
+                    }
                 }
             }
-            for record in &parts.records {
+            for record in effects.records() {
                 self.records(id, record);
                 match record {
                     Record::Recovering(nonce) => self.recovers(id, *nonce),
@@ -301,11 +336,12 @@ impl Checker {
                     _ => {}
                 }
             }
-            parts.notices.iter().for_each(|notice| self.notice(id, notice));
-            for notice in &parts.notices {
-                if let Notice::Reborn(other, incarnation) = notice {
-                    self.is_reborn(*other, *incarnation, executed);
-                }
+            effects.notices().iter().for_each(|notice| self.notice(id, notice));
+            self.has_reborn(id, executed, effects.notices());
+            let recovers = |record: &Record| matches!(record, Record::Recovered(_));
+            let votes = effects.notices().contains(&Notice::MayVote);
+            if votes && !effects.records().iter().any(recovers) {
+                self.votes_after_enough_answers(id);
             }
         }
     }
@@ -373,6 +409,8 @@ impl Checker {
             let is_new = *outcome.as_ref().unwrap_or(&true);
             self.require(Invariant::Honesty, outcome.map(drop));
             self.require(Invariant::Durability, on_disk.covers(word, is_new));
+            let log = on_disk.is_cut(self.cluster.interval, self.cluster.window);
+            self.require(Invariant::Bounds, log.map_err(|why| format!("{from:?}: {why}")));
             if matches!(word.kind, Kind::Propose | Kind::Prepare) {
                 self.is_valid(from, word.digest);
             }
@@ -389,6 +427,9 @@ impl Checker {
             PeerMessage::Stable(certificate) => {
                 let claim = ledger::checkpoint_claim(certificate);
                 self.stands(from, &claim, self.cluster.quorum());
+            }
+            PeerMessage::Evidence(evidence) if !self.is_forgetful(from) => {
+                self.evidence.entry(from).or_default().push(evidence.clone());
             }
             _ => {}
         }
@@ -412,6 +453,7 @@ impl Checker {
             Notice::Evidence(evidence) => self.accuses(id, evidence),
             Notice::TransferDone(seq) => {
                 self.executed.insert(id, *seq);
+                self.has_executed(id, seq.0);
             }
             Notice::Diverged { seq, .. } => {
                 self.fail(Invariant::Agreement, format!("{id:?} finds itself diverged at {seq:?}"));
@@ -444,6 +486,7 @@ impl Checker {
             let what = format!("{id:?} executes {seq:?} after {before:?}");
             self.fail(Invariant::Monotony, what);
         }
+        self.has_executed(id, seq.0);
         self.is_valid(id, digest);
         while self.replay.executed() < seq.0 {
             let next = Seq(self.replay.executed() + 1);
@@ -451,6 +494,11 @@ impl Checker {
             let batch = self.batches.get(&digest);
             self.replay.execute(digest, batch);
         }
+    }
+
+    fn has_executed(&mut self, id: ReplicaId, seq: u64) {
+        let ever = self.ever_executed.entry(id).or_default();
+        *ever = seq.max(*ever);
     }
 
     /// Everything in a batch that an honest replica takes was signed by whom it names,
@@ -588,12 +636,25 @@ impl Checker {
             wall: now.wall,
             votes: *replica.standing() == Standing::Voting,
         };
+        if !self.glimpses.contains_key(&id) {
+            self.remembers_evidence(id, replica);
+        }
         let before = self.glimpse(id, glimpse);
         if before.executed != glimpse.executed {
             self.compare(id, glimpse.executed, &account_of(replica, self.cluster.clients.len()));
             if glimpse.executed.is_multiple_of(self.cluster.interval) {
                 self.compare_content(id, replica);
             }
+        }
+    }
+
+    /// What a replica showed to others it still has after a start.
+    fn remembers_evidence(&mut self, id: ReplicaId, replica: &Replica) {
+        let shown = self.evidence.get(&id).into_iter().flatten();
+        let is_held = |one: &Evidence| replica.evidence().iter().any(|held| **held == *one);
+        if let Some(lost) = shown.into_iter().find(|one| !is_held(one)) {
+            let what = format!("{id:?} starts without the evidence that it has shown: {lost:?}");
+            self.fail(Invariant::Durability, what);
         }
     }
 
@@ -621,9 +682,9 @@ impl Checker {
             ("batches", held.bodies, 3 * window),
             ("promises", promises, 4 * window + 2),
             ("view-changes", held.wishes, n),
-            ("waiting items", held.waiting, 2 * self.cluster.client_window * clients + 2 * n),
+            ("waiting items", held.waiting, 4 * self.cluster.client_window * clients + 2 * n),
             ("wanted batches", held.wanted, 2 * window),
-            ("checkpoints", held.checkpoints, checkpoints + 2 * n * checkpoints),
+            ("checkpoints", held.checkpoints, 2 * checkpoints + 2 * n * checkpoints),
             ("evidence", held.evidence, 64),
         ];
         for (what, count, bound) in bounds {

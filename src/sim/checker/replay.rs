@@ -145,8 +145,10 @@ impl Replay {
         }
         let last = session.floor.saturating_add(self.limits.client_window);
         let kept: usize = session.kept.values().sum();
-        let most = (kept as u64).saturating_add(self.limits.result_bytes);
-        if number > last || most > self.limits.client_kept_bytes {
+        // The lowest number that is open leaves room for one result, others for two.
+        let is_lowest = (session.floor + 1..number).all(|below| session.kept.contains_key(&below));
+        let room = if is_lowest { 1 } else { 2 } * self.limits.result_bytes;
+        if number > last || kept as u64 + room > self.limits.client_kept_bytes {
             self.refused.insert((client, number, self.executed));
             return;
         }
@@ -271,6 +273,12 @@ impl Replay {
     /// Where a replica's recovery was ordered, if it was.
     pub fn recovery(&self, replica: ReplicaId, nonce: Nonce) -> Option<u64> {
         self.recoveries.get(&(replica, nonce)).copied()
+    }
+
+    /// How many recoveries of a replica were ordered up to a number.
+    pub fn recoveries(&self, replica: ReplicaId, up_to: u64) -> usize {
+        let all = self.recoveries.iter();
+        all.filter(|((of, _), seq)| *of == replica && **seq <= up_to).count()
     }
 
     /// Whether an operation of a client was executed there, with this result.

@@ -12,6 +12,9 @@ use crate::types::{ClientId, Instant, ReplicaId, Span};
 /// One seed in so many uses the node's own signatures.
 const REAL_SIGNATURES_EVERY: u64 = 100;
 
+/// No client waits so many seconds.
+const NEVER: u64 = 100_000;
+
 /// Of a thousand worlds, so many have as many liars as there may be; the others, any number.
 const ALL_LIE: u64 = 150;
 
@@ -33,19 +36,33 @@ pub(super) fn plan(random: &mut Random, options: &Options) -> Plan {
         operations: 0,
         keys: random.between(1, 6),
         hostile: hostile(random),
+        hostile_first: random.in_thousand(500),
+        timeout: Span::seconds(if random.in_thousand(200) { random.between(3, 15) } else { NEVER }),
+        large_values: random.in_thousand(300),
+        gathers: Span(if random.in_thousand(500) { random.between(200, 3_000) } else { 0 }),
         liars: Vec::new(),
         mood: Span::milliseconds(random.between(100, 1_500)),
         twins: None,
         calamities: Vec::new(),
         weather: weather(random),
-        healed: Instant(random.between(2, 8) * 1_000_000),
+        calm: CALM,
+        healed: Instant(random.between(2, 7) * 1_000_000),
         signatures: match options.seed % REAL_SIGNATURES_EVERY {
             0 => Signatures::Real,
             _ => Signatures::Modelled,
         },
         control: options.control,
     };
-    plan.operations = random.between(16, 48) / u64::from(plan.clients) + 6;
+    if random.in_thousand(100) {
+        // However short its patience was at first, a slow network is borne.
+        plan.calm.most_delay = Span::milliseconds(random.between(100, 400));
+        plan.timeout = Span::seconds(NEVER);
+        plan.settings.patience = Span::milliseconds(random.between(50, 300));
+    }
+    if plan.large_values {
+        limits_in_bytes(random, &mut plan.parameters);
+    }
+    plan.operations = random.between(12, 40) / u64::from(plan.clients) + 5;
     match options.control {
         None => {
             let lying = if options.behaviour.is_some() || random.in_thousand(ALL_LIE) {
@@ -90,6 +107,14 @@ fn parameters(random: &mut Random) -> Parameters {
         time_tolerance: Span::milliseconds(random.between(500, 10_000)),
         ..Parameters::default()
     }
+}
+
+/// Limits that are met by values of a few hundred bytes.
+fn limits_in_bytes(random: &mut Random, parameters: &mut Parameters) {
+    parameters.result_bytes = 2_048;
+    parameters.client_kept_bytes = parameters.result_bytes * random.between(2, 4);
+    parameters.bundle_bytes = 2_048;
+    parameters.batch_bytes = random.between(2_500, 6_000);
 }
 
 fn settings(random: &mut Random) -> Settings {

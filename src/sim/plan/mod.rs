@@ -86,8 +86,16 @@ pub struct Plan {
     pub operations: u64,
     /// Over how many keys.
     pub keys: u64,
-    /// The hostile clients; their numbers follow on those of the honest ones.
+    /// The hostile clients.
     pub hostile: Vec<Hostility>,
+    /// Whether their numbers come before those of the honest ones, or after.
+    pub hostile_first: bool,
+    /// How long a client waits for an answer before it gives up and asks for something else.
+    pub timeout: Span,
+    /// Whether values are so large that limits in bytes are met.
+    pub large_values: bool,
+    /// Inputs that come within so much time may be handled together.
+    pub gathers: Span,
     /// Who lies, and the name of its behaviour in the cast. Whoever is named more than
     /// once plays its parts in turn.
     pub liars: Vec<(ReplicaId, &'static str)>,
@@ -99,6 +107,8 @@ pub struct Plan {
     pub calamities: Vec<(Instant, Calamity)>,
     /// The weather until then.
     pub weather: Weather,
+    /// The weather after that.
+    pub calm: Weather,
     /// When everything heals but the liars.
     pub healed: Instant,
     /// How signatures are judged.

@@ -127,7 +127,8 @@ impl World {
                 self.links.cut.insert((*from, *to));
             }
             Calamity::CutClient(client, replicas) => {
-                let cut = replicas.iter().map(|id| (*client, *id));
+                let client = self.client_id(usize::try_from(client.0).unwrap_or(0));
+                let cut = replicas.iter().map(|id| (client, *id));
                 self.links.cut_clients.extend(cut);
             }
             Calamity::Dam(span) => self.links.dam_until = self.now.plus(*span),
@@ -186,7 +187,7 @@ impl World {
     /// Everything heals but the liars, and what nobody knows about.
     pub(super) fn heal(&mut self) {
         self.healed = true;
-        self.links.calm();
+        self.links.calm(self.plan.calm);
         self.tell(|| "** everything heals but the liars".to_string());
         self.keep_busy();
         for seat in 0..self.nodes.len() {

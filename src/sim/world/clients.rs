@@ -1,13 +1,17 @@
 //! The honest clients: what they ask for, what they learn, and what they forget.
 
 use super::{Happening, World};
-use crate::client::{self, Freshness, HowRead, Outcome, Session, Start, Ticket, ToReplica, Unread};
+use crate::client::{
+    self, Done, Freshness, HowRead, Outcome, Session, Start, Ticket, ToReplica, Unread,
+};
 use crate::message::{ClientMessage, ToClient};
+use crate::service::Refusal;
 use crate::service::kv::{KeyValue, KvOperation, KvResult};
 use crate::sim::history::{Action, Event};
 use crate::sim::model::Signatures;
+use crate::sim::plan::Plan;
 use crate::sim::random::Random;
-use crate::types::{ClientId, Instant, Nonce, ReplicaId, Span};
+use crate::types::{ClientId, Instant, Nonce, ReplicaId, Seq, Span};
 use crate::wire::Blob;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -21,6 +25,8 @@ struct Pending {
     /// The keys, and what is done to each.
     steps: Vec<(Blob, Action)>,
     asked: Instant,
+    /// A proof must not be of an older state.
+    least: Seq,
     /// It is not one of those that must be answered: see [`World::keep_busy`].
     is_extra: bool,
 }
@@ -36,6 +42,8 @@ pub(super) struct Client {
     wakes_at: Instant,
     /// Values that it ever wrote, by key: a proved read is old, and no older than that.
     wrote: BTreeSet<(Blob, Blob)>,
+    /// The highest number at which something of it was executed, as it knows.
+    learned: Seq,
     /// Something of its present life was executed, or this life is its first. Whoever
     /// loses count twice without that may sign numbers again that are under way.
     is_known: bool,
@@ -57,10 +65,18 @@ impl Client {
     }
 
     /// One operation, with what it is in a history.
-    fn draw(&mut self, index: usize, keys: u64) -> (KvOperation, Blob, Action) {
-        let key = Blob::from(format!("key{}", self.random.below(keys)).as_str());
+    fn draw(&mut self, index: usize, plan: &Plan) -> (KvOperation, Blob, Action) {
+        let key = Blob::from(format!("key{}", self.random.below(plan.keys)).as_str());
         let unique = self.random.below(1 << 24);
-        let value = Blob::from(format!("c{index} {} {unique}", self.left).as_str());
+        // What was written before and comes again looks as if nothing had come between.
+        let mut value = match self.random.below(4) {
+            0 => ["a", "b"][usize::from(self.random.in_thousand(500))].to_string(),
+            _ => format!("c{index} {} {unique}", self.left),
+        };
+        if plan.large_values {
+            value += &"+".repeat(usize::try_from(self.random.below(250)).unwrap_or(0));
+        }
+        let value = Blob::from(value.as_str());
         match self.random.below(6) {
             0 | 1 => {
                 let put = KvOperation::Put { key: key.clone(), value: value.clone() };
@@ -80,8 +96,19 @@ impl Client {
 }
 
 impl World {
-    pub(super) fn add_client(&mut self, id: ClientId, mut random: Random) {
-        let index = self.clients.len();
+    /// The number under which an honest client is listed.
+    pub(super) fn client_id(&self, index: usize) -> ClientId {
+        let before = if self.plan.hostile_first { self.plan.hostile.len() } else { 0 };
+        ClientId(u32::try_from(before + index).unwrap_or(0))
+    }
+
+    /// Which of the honest clients this is, if it is one.
+    pub(super) fn client_index(&self, id: ClientId) -> Option<usize> {
+        (0..self.clients.len()).find(|index| self.client_id(*index) == id)
+    }
+
+    pub(super) fn add_client(&mut self, index: usize, mut random: Random) {
+        let id = self.client_id(index);
         let session = self.session(id, Start::New, &mut random);
         let at = Instant(random.below(500_000));
         self.clients.push(Client {
@@ -92,6 +119,7 @@ impl World {
             answered: 0,
             wakes_at: Instant(u64::MAX),
             wrote: BTreeSet::new(),
+            learned: Seq::GENESIS,
             is_known: true,
             began: Instant(0),
             collides_since: None,
@@ -111,7 +139,7 @@ impl World {
         let settings = client::Settings {
             retry: Span::milliseconds(random.between(50, 500)),
             most_retry: Span::seconds(2),
-            timeout: Span::seconds(100_000),
+            timeout: self.plan.timeout,
             ..client::Settings::default()
         };
         Session::new(self.now, setup, settings, start, Nonce(random.any()))
@@ -159,10 +187,11 @@ impl World {
     }
 
     fn ask_something(&mut self, index: usize) {
-        let (keys, now) = (self.plan.keys, self.now);
-        let most = self.plan.parameters.bundle_operations.min(3);
+        let (plan, now) = (&self.plan, self.now);
+        let most = plan.parameters.bundle_operations.min(3);
         let client = &mut self.clients[index];
-        let (operation, key, action) = client.draw(index, keys);
+        let (operation, key, action) = client.draw(index, plan);
+        let mut least = Seq::GENESIS;
         let bytes = Blob::from(operation.to_bytes());
         let mut operations = vec![bytes.clone()];
         let mut steps = vec![(key, action)];
@@ -181,18 +210,25 @@ impl World {
             }
             0 if reads => {
                 steps.clear();
-                client.session.prove(now, bytes, Freshness::default())
+                if client.random.in_thousand(300) {
+                    least = client.learned;
+                }
+                let freshness = Freshness { seq: least, ..Freshness::default() };
+                client.session.prove(now, bytes, freshness)
             }
             1..=7 if reads => client.session.read(now, bytes),
             8.. => {
                 let mut bundle = vec![bytes];
                 for _ in 1..client.random.between(1, most) {
-                    let (operation, key, action) = client.draw(index, keys);
+                    let (operation, key, action) = client.draw(index, plan);
                     bundle.push(Blob::from(operation.to_bytes()));
                     steps.push((key, action));
                 }
                 operations.clone_from(&bundle);
-                client.session.submit(now, bundle)
+                match client.random.in_thousand(300) {
+                    true => client.session.submit_with_receipts(now, bundle),
+                    false => client.session.submit(now, bundle),
+                }
             }
             _ => client.session.submit(now, vec![bytes]),
         };
@@ -208,8 +244,8 @@ impl World {
             Action::Delete | Action::Get(_) => None,
         });
         client.wrote.extend(values);
-        client.pending.insert(ticket, Pending { steps, asked, is_extra });
-        let id = ClientId(u32::try_from(index).unwrap_or(0));
+        client.pending.insert(ticket, Pending { steps, asked, least, is_extra });
+        let id = self.client_id(index);
         self.checker.client_wants(id, ticket, operations);
     }
 
@@ -217,7 +253,7 @@ impl World {
         for (ticket, outcome) in self.clients[index].session.take_outcomes() {
             self.learn_outcome(index, ticket, outcome);
         }
-        let id = ClientId(u32::try_from(index).unwrap_or(0));
+        let id = self.client_id(index);
         for (to, message) in self.clients[index].session.take_outgoing() {
             if let ClientMessage::Request(request) = &message {
                 self.checker.client_asks(&request.body);
@@ -242,22 +278,52 @@ impl World {
     fn learn_outcome(&mut self, index: usize, ticket: Ticket, outcome: Outcome) {
         let Some(pending) = self.clients[index].pending.remove(&ticket) else { return };
         self.clients[index].answered += 1;
-        self.clients[index].is_known |= matches!(outcome, Outcome::Done(_));
-        let id = ClientId(u32::try_from(index).unwrap_or(0));
+        self.clients[index].is_known |=
+            matches!(outcome, Outcome::Done(_) | Outcome::Receipted { .. });
+        let id = self.client_id(index);
         self.checker.client_learns(id, ticket, &outcome);
         let results: Vec<Blob> = match outcome {
-            Outcome::Done(done) => done.into_iter().map(|done| done.result).collect(),
+            Outcome::Done(done) => self.learn_done(index, done),
+            Outcome::Receipted { done, receipts } => {
+                let what = if receipts.is_ok() { "receipts" } else { "no receipts" };
+                self.coverage.count(what);
+                self.learn_done(index, done)
+            }
             Outcome::Read(answer) => {
                 let how = match &answer.how {
                     HowRead::Quorum { .. } => "read by quorum",
                     HowRead::Ordered { .. } => "read ordered",
+                    HowRead::Proved(proved) if proved.seq() < pending.least => {
+                        let what = format!("c{index} {ticket:?} was too old: {answer:?}");
+                        return self.checker.client_fooled(what);
+                    }
                     HowRead::Proved(_) => return self.coverage.count("read proved"),
                 };
                 self.coverage.count(how);
                 vec![answer.result]
             }
-            Outcome::Unread(Unread::NoProof | Unread::TimedOut) if pending.steps.is_empty() => {
+            Outcome::Unread(Unread::NoProof | Unread::TimedOut | Unread::TooOld { .. })
+                if pending.steps.is_empty() =>
+            {
                 return self.coverage.count("read not proved");
+            }
+            // Requests of an earlier life came after this one had learned its numbers.
+            Outcome::Unknown { declined: Some(Refusal::Acknowledged) }
+            | Outcome::Unread(Unread::Declined(Refusal::Acknowledged))
+            | Outcome::NotSent
+                if self.clients[index].began > Instant(0) =>
+            {
+                self.coverage.count("session passed by an earlier life");
+                let client = &mut self.clients[index];
+                client.collides_since.get_or_insert(client.began);
+                return self.forget(pending);
+            }
+            Outcome::Unknown { .. }
+            | Outcome::NotSent
+            | Outcome::Unread(Unread::TimedOut | Unread::Declined(_))
+                if self.now >= pending.asked.plus(self.plan.timeout) =>
+            {
+                return self.gives_up(index, ticket, pending);
             }
             Outcome::Superseded { .. } | Outcome::Refused { .. } | Outcome::Unread(_)
                 if self.clients[index].collides_since.is_some() =>
@@ -291,6 +357,29 @@ impl World {
         }
     }
 
+    fn learn_done(&mut self, index: usize, done: Vec<Done>) -> Vec<Blob> {
+        let client = &mut self.clients[index];
+        for one in &done {
+            client.learned = client.learned.max(one.seq);
+        }
+        done.into_iter().map(|done| done.result).collect()
+    }
+
+    /// Its time is over: the client goes on to something else, and has that to ask for still.
+    fn gives_up(&mut self, index: usize, ticket: Ticket, pending: Pending) {
+        self.coverage.count("ticket timed out");
+        let now = self.now;
+        let client = &mut self.clients[index];
+        client.session.abandon(now, ticket);
+        if !pending.is_extra {
+            client.left += 1;
+        }
+        self.forget(pending);
+        if !self.clients[index].is_served() {
+            self.plan_after(Span(1), Happening::ClientAsks { client: index });
+        }
+    }
+
     /// What a client no longer waits for may have happened at any time, or never.
     fn forget_pending(&mut self, index: usize, ticket: Ticket) {
         if let Some(pending) = self.clients[index].pending.remove(&ticket) {
@@ -318,6 +407,7 @@ impl World {
         if index >= self.clients.len() {
             return;
         }
+        let id = self.client_id(index);
         self.forget_all_pending(index);
         let now = self.now;
         let client = &mut self.clients[index];

@@ -1,6 +1,8 @@
 //! The replicas' disks at work: syncing, saving states, cleaning up.
 
+use super::replicas::Memory;
 use super::{Happening, Seat, World};
+use crate::replica::effects::Record;
 use crate::replica::{Durable, Input, Save};
 use crate::sim::plan::Moment;
 use crate::types::{Digest, Seq, Span};
@@ -37,6 +39,10 @@ impl World {
         }
         let Some(up_to) = node.syncing.take() else { return };
         node.disk.sync(up_to);
+        if let Memory::Recovering(nonce) = node.memory {
+            let is_there = node.disk.surviving().has(&Record::Recovering(nonce));
+            node.recovery_is_noted |= is_there && !node.disk.lies;
+        }
         if self.ends_at(seat, Moment::Synced) {
             return;
         }

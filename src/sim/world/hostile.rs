@@ -29,7 +29,7 @@ pub(super) struct Hostile {
 
 impl World {
     pub(super) fn add_hostile(&mut self, nth: usize, hostility: Hostility, mut random: Random) {
-        let index = self.clients.len() + nth;
+        let index = if self.plan.hostile_first { nth } else { self.clients.len() + nth };
         let key = usize::from(self.plan.replicas) + index;
         let listed = ClientId(u32::try_from(index).unwrap_or(0));
         let id = match hostility {

@@ -66,6 +66,7 @@ enum Happening {
     Written { seat: Seat, life: u64, save: Box<Save> },
     Saved { seat: Seat, life: u64, saved: Box<(crate::types::Seq, Digest)> },
     Cleans { seat: Seat, life: u64 },
+    CarriesOut { seat: Seat, life: u64 },
     Operates { seat: Seat, life: u64, recover: bool },
     HasRoom { seat: Seat },
     Turns { island: u16, every: Span, until: Instant },
@@ -180,7 +181,7 @@ impl World {
             self.start(seat, false);
         }
         for client in 0..self.plan.clients {
-            self.add_client(crate::types::ClientId(client), random.fork());
+            self.add_client(usize::try_from(client).unwrap_or(0), random.fork());
         }
         for (nth, hostility) in self.plan.hostile.clone().into_iter().enumerate() {
             self.coverage.count(&format!("hostile client {hostility:?}"));
@@ -273,6 +274,7 @@ impl World {
             Happening::Written { seat, life, save } => self.written(seat, life, *save),
             Happening::Saved { seat, life, saved } => self.saved(seat, life, *saved),
             Happening::Cleans { seat, life } => self.cleans(seat, life),
+            Happening::CarriesOut { seat, life } => self.carries_out(seat, life),
             Happening::Operates { seat, life, recover } => self.operates(seat, life, recover),
             Happening::HasRoom { seat } => self.has_room(seat),
             Happening::Turns { island, every, until } => self.turns(island, every, until),

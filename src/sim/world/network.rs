@@ -6,7 +6,7 @@ use crate::message::{CheckedPeer, ClientMessage, PeerMessage, Reject, ToClient, 
 use crate::replica::{Input, Notice, Outgoing, Standing, To};
 use crate::sim::checker::Word;
 use crate::sim::model::Signatures;
-use crate::sim::plan::{CALM, Plan, Weather};
+use crate::sim::plan::{Plan, Weather};
 use crate::sim::random::Random;
 use crate::types::{ClientId, Instant, ReplicaId, Span};
 use std::cell::{Cell, OnceCell};
@@ -83,9 +83,9 @@ impl Links {
     }
 
     /// And quick, and lose nothing.
-    pub(super) fn calm(&mut self) {
+    pub(super) fn calm(&mut self, weather: Weather) {
         self.mend();
-        self.weather = CALM;
+        self.weather = weather;
         self.dam_until = Instant(0);
     }
 
@@ -282,6 +282,7 @@ impl World {
         self.messages += 1;
         match flight.judged(&self.verifier) {
             Ok(message) => {
+                self.note_start_answer(from, to, &message);
                 let forgot = self.is_shown_what_it_forgot(to, &message);
                 self.input(to, Input::Peer { from, message: Box::new(message) });
                 if let Some(word) = forgot
@@ -295,10 +296,22 @@ impl World {
         }
     }
 
+    fn note_start_answer(&mut self, from: ReplicaId, to: Seat, message: &CheckedPeer) {
+        let CheckedPeer::StartAnswer(answer) = message else { return };
+        let node = &self.nodes[to];
+        let standing = node.replica.as_ref().map(|replica| replica.standing());
+        if matches!(standing, Some(Standing::Starting { nonce, .. }) if *nonce == answer.nonce) {
+            self.checker.is_answered(node.id, from);
+        }
+    }
+
     /// What an answer to a starting replica holds of it that its disk doesn't.
     fn is_shown_what_it_forgot(&self, to: Seat, message: &CheckedPeer) -> Option<Word> {
         let CheckedPeer::StartAnswer(answer) = message else { return None };
         let node = &self.nodes[to];
+        if node.is_ahead_of_its_disk() {
+            return None;
+        }
         match node.replica.as_ref()?.standing() {
             Standing::Starting { nonce, .. } if *nonce == answer.nonce => {
                 self.checker.is_shown(node.id, answer, &node.disk.surviving())
@@ -344,8 +357,8 @@ impl World {
             None => vec![message],
             Some((liar, behaviour)) => behaviour.tell_client(liar, to, message),
         };
-        let client = usize::try_from(to.0).unwrap_or(usize::MAX);
-        if client >= self.clients.len() || self.links.cut_clients.contains(&(to, id)) {
+        let Some(client) = self.client_index(to) else { return };
+        if self.links.cut_clients.contains(&(to, id)) {
             return;
         }
         for message in told {

@@ -44,6 +44,10 @@ pub(super) struct Node {
     /// Sends that wait for a sync, with the position that it must reach.
     pub(super) unsynced: VecDeque<(u64, Unsynced)>,
     pub(super) syncing: Option<u64>,
+    /// What is to be done for inputs that are handled together; none if nothing waits.
+    gathered: Option<Effects>,
+    /// The operator's word for the present recovery is on the disk for good.
+    pub(super) recovery_is_noted: bool,
     pub(super) cleaning: bool,
     pub(super) paused_until: Instant,
     /// When the next tick is planned.
@@ -69,6 +73,8 @@ impl Node {
             life: 0,
             unsynced: VecDeque::new(),
             syncing: None,
+            gathered: None,
+            recovery_is_noted: false,
             cleaning: false,
             paused_until: Instant(0),
             wakes_at: NEVER,
@@ -77,10 +83,16 @@ impl Node {
         }
     }
 
+    /// Whether the replica knows of something that is not on its disk yet.
+    pub(super) fn is_ahead_of_its_disk(&self) -> bool {
+        self.gathered.is_some() || !self.disk.has_acknowledged(self.disk.end())
+    }
+
     fn begin_life(&mut self) {
         self.life += 1;
         self.unsynced.clear();
         self.syncing = None;
+        self.gathered = None;
         self.cleaning = false;
         self.wakes_at = NEVER;
     }
@@ -98,10 +110,17 @@ impl World {
             return self.refuses_to_start(seat, "its log is damaged");
         }
         let Found { records, states, parts } = node.disk.read();
-        let recover = recover || is_recovery_forgotten(node.memory, &records);
+        let is_forgotten = is_recovery_forgotten(node.memory, &records);
+        if is_forgotten && node.recovery_is_noted {
+            let id = node.id;
+            self.checker.has_lost(id, "that it recovers");
+        }
+        let node = &mut self.nodes[seat];
+        let recover = recover || is_forgotten;
         let nonce = Nonce(node.random.any());
         if recover {
             node.memory = Memory::Recovering(nonce);
+            node.recovery_is_noted = false;
         }
         let executed = states.keys().next_back().copied().unwrap_or_default();
         let records = records
@@ -127,7 +146,9 @@ impl World {
                 node.replica = Some(replica);
                 self.checker.restarted(id, executed);
                 self.tell(|| format!("{id:?} starts{}", if recover { " to recover" } else { "" }));
+                self.follow(seat, &effects);
                 self.carry_out(seat, effects);
+                self.look(seat);
                 self.clean_later(seat);
             }
         }
@@ -191,17 +212,54 @@ impl World {
         let now = self.now_of(seat);
         let Some(replica) = &mut self.nodes[seat].replica else { return };
         let effects = replica.handle(now, input);
-        self.carry_out(seat, effects);
+        self.follow(seat, &effects);
+        self.gather(seat, effects);
+        self.look(seat);
+    }
+
+    /// A step was taken; what follows from it has yet to be done.
+    fn follow(&mut self, seat: Seat, effects: &Effects) {
+        if let Some(replica) = &self.nodes[seat].replica {
+            self.checker.acts(self.nodes[seat].id, replica, effects);
+        }
+        for notice in effects.notices() {
+            self.note(seat, notice);
+        }
+    }
+
+    /// As in a node, one sync serves all inputs that come together: in some worlds what
+    /// follows from one waits a little for what follows from others.
+    fn gather(&mut self, seat: Seat, effects: Effects) {
+        let most = self.plan.gathers.0;
+        let node = &mut self.nodes[seat];
+        if let Some(gathered) = &mut node.gathered {
+            return gathered.merge(effects);
+        }
+        if most == 0 || node.random.in_thousand(500) {
+            return self.carry_out(seat, effects);
+        }
+        node.gathered = Some(effects);
+        let (wait, life) = (Span(node.random.between(1, most)), node.life);
+        self.plan_after(wait, Happening::CarriesOut { seat, life });
+    }
+
+    /// What was gathered is done.
+    pub(super) fn carries_out(&mut self, seat: Seat, life: u64) {
+        if self.nodes[seat].life != life {
+            return;
+        }
+        if self.is_paused(seat) {
+            let at = self.nodes[seat].paused_until;
+            return self.plan_at(at, Happening::CarriesOut { seat, life });
+        }
+        if let Some(gathered) = self.nodes[seat].gathered.take() {
+            self.coverage.count("inputs gathered");
+            self.carry_out(seat, gathered);
+        }
     }
 
     fn carry_out(&mut self, seat: Seat, effects: Effects) {
         let parts = effects.into_parts();
-        if let Some(replica) = &self.nodes[seat].replica {
-            self.checker.acts(self.nodes[seat].id, replica, &parts);
-        }
-        for notice in &parts.notices {
-            self.note(seat, notice);
-        }
         if self.ends_at(seat, Moment::BeforeAppend) {
             return;
         }
@@ -245,7 +303,6 @@ impl World {
         for save in parts.saves {
             self.begin_save(seat, save);
         }
-        self.look(seat);
     }
 
     /// The checker looks, and the next tick is planned.
