@@ -35,7 +35,8 @@
 //! them locked up until those records are synced. The primary proposes a batch, backups
 //! prepare, all commit; `Q` commits decide the entry, which is executed on the
 //! [`service::State`] in its turn. Each replica tells the client; the client believes
-//! what `Q` of them tell alike.
+//! what `Q` of them tell alike. In each node all of that happens on one thread, from
+//! socket to socket, unless it has processors to spare ([`node`]).
 //!
 //! # Reading order
 //!

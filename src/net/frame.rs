@@ -3,6 +3,7 @@
 //! A claimed length is compared with the limit and never allocated: the buffer grows
 //! with what arrives.
 
+use crate::net::alarm::Alarm;
 use crate::net::limits::Limits;
 use crate::net::places::Seat;
 use bytes::{Buf, Bytes, BytesMut};
@@ -18,7 +19,7 @@ pub(crate) type Stream = tokio_rustls::TlsStream<tokio::net::TcpStream>;
 /// The bytes of a length.
 const HEAD_BYTES: usize = 4;
 
-/// Room that is made before a read: what one TLS record holds.
+/// The most that is read at once: what one TLS record holds.
 const READ_BYTES: usize = 16 << 10;
 
 /// Smaller frames are gathered to writes of about so many bytes.
@@ -55,6 +56,8 @@ pub enum FrameError {
 /// Takes whole frames out of a stream.
 pub struct FrameReader<R = ReadHalf<Stream>> {
     stream: R,
+    /// Where bytes are read to. It is made of zeros once, and not before each read.
+    landing: Box<[u8]>,
     buffer: BytesMut,
     limit: usize,
     limits: Limits,
@@ -63,6 +66,7 @@ pub struct FrameReader<R = ReadHalf<Stream>> {
     begun: Option<Instant>,
     /// Since when anything at all is waited for.
     waiting: Option<Instant>,
+    alarm: Alarm,
     seat: Option<Arc<Seat>>,
 }
 
@@ -71,12 +75,14 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     pub fn new(stream: R, limit: usize, limits: Limits) -> FrameReader<R> {
         FrameReader {
             stream,
+            landing: vec![0; READ_BYTES].into(),
             buffer: BytesMut::new(),
             limit,
             limits,
             silence: None,
             begun: None,
             waiting: None,
+            alarm: Alarm::default(),
             seat: None,
         }
     }
@@ -128,12 +134,11 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
     /// How many bytes are allocated.
     #[cfg(test)]
     pub(crate) fn capacity(&self) -> usize {
-        self.buffer.capacity()
+        self.landing.len() + self.buffer.capacity()
     }
 
     /// Reads once, within the time that the state of things allows.
     async fn read(&mut self) -> Result<usize, FrameError> {
-        self.buffer.reserve(READ_BYTES);
         let now = Instant::now();
         let (deadline, late) = match self.buffer.is_empty() {
             true => {
@@ -146,12 +151,6 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             }
         };
         let seat = self.seat.clone();
-        let late_at = async {
-            match deadline {
-                Some(deadline) => tokio::time::sleep_until(deadline).await,
-                None => std::future::pending().await,
-            }
-        };
         let replaced = async {
             match &seat {
                 Some(seat) => seat.replaced().await,
@@ -161,15 +160,17 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
         tokio::select! {
             biased;
             () = replaced => Err(FrameError::Replaced),
-            read = self.stream.read_buf(&mut self.buffer) => {
+            read = self.stream.read(&mut self.landing) => {
                 self.waiting = None;
-                match read {
+                let bytes = match read {
                     // Frames are whole or not there: an end is an end, announced or not.
-                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
-                    other => Ok(other?),
-                }
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => 0,
+                    other => other?,
+                };
+                self.buffer.extend_from_slice(&self.landing[..bytes]);
+                Ok(bytes)
             }
-            () = late_at => Err(late),
+            () = self.alarm.until(deadline) => Err(late),
         }
     }
 }

@@ -17,10 +17,12 @@
 //! | [`refusal`] | why there is none |
 //! | [`link`] | the connection to one replica, dialed again and again |
 //! | [`outbox`] | what waits to be sent over one |
+//! | [`alarm`] | waiting for no longer than that |
 //!
 //! Nothing here knows what a frame means, and no file is read here.
 
 pub mod acceptor;
+pub mod alarm;
 pub mod directory;
 pub mod endpoint;
 pub mod frame;
@@ -38,6 +40,7 @@ pub mod verifier;
 mod tests;
 
 pub use acceptor::Acceptor;
+pub use alarm::Alarm;
 pub use directory::{Directory, Listed, Party};
 pub use endpoint::{Connection, DialError, Endpoint};
 pub use frame::{FrameError, FrameReader, FrameWriter};

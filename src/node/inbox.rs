@@ -7,9 +7,10 @@
 use crate::types::{ClientId, ReplicaId};
 use std::collections::{BTreeMap, VecDeque};
 use std::pin::pin;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::Notify;
+use tokio::time::timeout;
 
 /// The most messages that wait from one source.
 pub(super) const MOST_MESSAGES: usize = 1_024;
@@ -89,7 +90,7 @@ struct Lanes<T> {
 /// See the module's head.
 pub(super) struct Inbox<T> {
     lanes: Mutex<Lanes<T>>,
-    filled: Condvar,
+    filled: Notify,
 }
 
 impl<T> Inbox<T> {
@@ -104,7 +105,7 @@ impl<T> Inbox<T> {
             clients_room: Arc::default(),
             is_closed: false,
         };
-        Inbox { lanes: Mutex::new(lanes), filled: Condvar::new() }
+        Inbox { lanes: Mutex::new(lanes), filled: Notify::new() }
     }
 
     /// Puts something in as soon as its source has room for so many bytes.
@@ -148,22 +149,20 @@ impl<T> Inbox<T> {
         self.filled.notify_one();
     }
 
-    /// Takes up to so many, in turns; waits for the first until the deadline, if there is
-    /// one.
-    pub(super) fn take(&self, most: usize, deadline: Option<Instant>) -> Vec<T> {
-        let mut lanes = self.lock();
-        while lanes.is_empty() && !lanes.is_closed {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            lanes = match left {
-                Some(Duration::ZERO) => break,
-                Some(left) => {
-                    let waited = self.filled.wait_timeout(lanes, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-                None => self.filled.wait(lanes).unwrap_or_else(PoisonError::into_inner),
-            };
+    /// Takes up to so many, in turns, and waits for the first; takes what is left if it is
+    /// closed. May be dropped while it waits and called again. For one taker.
+    pub(super) async fn take(&self, most: usize) -> Vec<T> {
+        loop {
+            if let Some(taken) = self.take_now(most) {
+                return taken;
+            }
+            self.filled.notified().await;
         }
-        lanes.take(most)
+    }
+
+    /// Whether something waits.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.lock().is_empty()
     }
 
     /// How much waits.
@@ -176,10 +175,14 @@ impl<T> Inbox<T> {
         self.lock().is_closed
     }
 
-    /// Waits for so long, or until it is closed; whether it is.
-    pub(super) fn wait_until_closed(&self, most: Duration) -> bool {
-        let waited = self.filled.wait_timeout_while(self.lock(), most, |lanes| !lanes.is_closed);
-        waited.unwrap_or_else(PoisonError::into_inner).0.is_closed
+    /// Waits for so long, or until it is closed; whether it is. For the taker.
+    pub(super) async fn wait_until_closed(&self, most: Duration) -> bool {
+        let closed = async {
+            while !self.is_closed() {
+                self.filled.notified().await;
+            }
+        };
+        timeout(most, closed).await.is_ok()
     }
 
     /// Lets nothing more in, and whoever waits for room go.
@@ -189,6 +192,13 @@ impl<T> Inbox<T> {
         lanes.clients_room.notify_waiters();
         lanes.lanes.values().for_each(|lane| lane.room.notify_waiters());
         self.filled.notify_one();
+    }
+
+    /// What there is, unless that is nothing and more may come.
+    fn take_now(&self, most: usize) -> Option<Vec<T>> {
+        let mut lanes = self.lock();
+        let is_over = lanes.is_closed || !lanes.is_empty();
+        is_over.then(|| lanes.take(most))
     }
 
     fn offer(&self, source: Source, item: T, bytes: usize) -> Offered<T> {
@@ -311,24 +321,24 @@ mod tests {
         }
     }
 
-    #[test]
-    fn sources_take_turns_and_clients_are_one_class_among_them() {
+    #[tokio::test]
+    async fn sources_take_turns_and_clients_are_one_class_among_them() {
         let inbox = Inbox::new();
         fill(&inbox, ANNA, 100..103);
         fill(&inbox, BERT, 200..201);
         (0..20).for_each(|id| fill(&inbox, client(id), [id]));
-        let turn: Vec<u32> = inbox.take(1, None);
+        let turn: Vec<u32> = inbox.take(1).await;
         assert_eq!(turn, [100, 200, 0, 1, 2, 3, 4, 5, 6, 7]);
-        assert_eq!(inbox.take(1, None), [101, 8, 9, 10, 11, 12, 13, 14, 15]);
+        assert_eq!(inbox.take(1).await, [101, 8, 9, 10, 11, 12, 13, 14, 15]);
         assert_eq!(inbox.depth(), Depth { peers: 1, clients: 4, bytes: 5 });
     }
 
-    #[test]
-    fn what_is_urgent_comes_first() {
+    #[tokio::test]
+    async fn what_is_urgent_comes_first() {
         let inbox = Inbox::new();
         fill(&inbox, ANNA, [1, 2]);
         inbox.put_urgent(0);
-        assert_eq!(inbox.take(3, None), [0, 1, 2]);
+        assert_eq!(inbox.take(3).await, [0, 1, 2]);
     }
 
     /// X6
@@ -367,9 +377,9 @@ mod tests {
         let late = Arc::clone(&inbox);
         let late = tokio::spawn(async move { late.put(ANNA, 7, 1).await });
         tokio::task::yield_now().await;
-        assert_eq!(inbox.take(1, None), [0]);
+        assert_eq!(inbox.take(1).await, [0]);
         assert_eq!(late.await.expect("no panic"), Ok(()));
-        assert_eq!(inbox.take(MOST_MESSAGES, None).last(), Some(&7));
+        assert_eq!(inbox.take(MOST_MESSAGES).await.last(), Some(&7));
     }
 
     #[tokio::test]
@@ -382,11 +392,5 @@ mod tests {
         inbox.close();
         assert_eq!(late.await.expect("no panic"), Err(Closed));
         assert_eq!(inbox.put_now(BERT, 0, 1), Err(Closed));
-    }
-
-    #[test]
-    fn nobody_waits_past_the_deadline() {
-        let inbox: Inbox<u32> = Inbox::new();
-        assert!(inbox.take(1, Some(Instant::now())).is_empty());
     }
 }

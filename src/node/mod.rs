@@ -3,7 +3,8 @@
 //!
 //! | file | its job |
 //! | --- | --- |
-//! | `owner` | the loop: one thread that owns the replica and its storage |
+//! | `start` | putting it together, on the thread that it lives on |
+//! | `owner` | the loop that owns the replica and its storage |
 //! | `checking` | a thread beside it, for what takes longer |
 //! | `inbox` | what waits for the loop, bounded and in turns |
 //! | `connections` | reading and checking what others send |
@@ -15,6 +16,16 @@
 //! | `reception` | how many of them at a time, and for how long |
 //! | [`inquiry`] | what clients may ask of it |
 //! | `clock` | the time |
+//!
+//! # One thread
+//!
+//! The replica, its log and its connections share one thread, so that a message goes from
+//! a socket to the replica, and what it answers to the sockets, without waiting for another
+//! thread to be woken: on a busy machine that takes longer than all the rest. While the log
+//! is synced nothing else is done; what comes meanwhile is handled together afterwards.
+//! Other threads judge large messages, write states, and answer operators. Where there are
+//! processors for it, whoever connects to the node is served by the runtime that it was
+//! started on.
 //!
 //! Nothing here decides anything of the protocol, and nothing is global: several nodes can
 //! live in one process.
@@ -31,6 +42,7 @@ pub mod outlet;
 mod owner;
 pub mod posts;
 mod reception;
+mod start;
 pub mod status;
 mod watch;
 
@@ -42,22 +54,18 @@ pub use posts::Posts;
 pub use status::Status;
 
 use crate::config::{ConfigError, ReplicaConfig};
-use crate::crypto::{Listed, SecretKey};
-use crate::message::{Reject, Verifier};
-use crate::net::{self, Directory, Endpoint, Identity};
-use crate::replica::{Origin, Recalled, Recovered, Replica, Settings, StartError};
+use crate::crypto::SecretKey;
+use crate::message::Reject;
+use crate::net::{self, Directory, Identity};
+use crate::replica::{Settings, StartError};
 use crate::service::Service;
 use crate::service::kv::KeyValue;
-use crate::storage::{self, Storage, StorageError};
-use crate::types::{Instant, Nonce, ReplicaId};
-use checking::Checking;
-use clock::Clock;
-use connections::Hall;
+use crate::storage::{self, StorageError};
+use crate::types::ReplicaId;
 use inbox::Inbox;
-use metrics::Metrics;
-use owner::{Arrival, Owner};
+use owner::Arrival;
+use start::Outside;
 use status::Exhibit;
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -65,7 +73,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch as watched};
 use tokio::task::JoinSet;
-use watch::Watch;
 
 /// All that makes one node.
 pub struct Setup {
@@ -242,171 +249,22 @@ pub struct Handle {
 }
 
 impl Node {
-    /// Starts a node on the current runtime, from what is on its disk. Its connections
-    /// and its admin address are there when this returns; whether it serves clients yet,
-    /// its status says.
+    /// Starts a node from what is on its disk. Its connections and its admin address are
+    /// there when this returns; whether it serves clients yet, its status says.
+    ///
+    /// It lives on a thread of its own; what does not belong there, on the current runtime.
     pub async fn start(setup: Setup, options: Options) -> Result<Handle, NodeError> {
-        let Setup { id, listen, admin, .. } = setup;
-        let directory = setup.directory;
-        let genesis = Arc::clone(directory.genesis());
-        let committee = genesis.committee();
-        let cluster = directory.cluster();
-        let rule = Listed::new(&genesis.replicas, &genesis.clients);
-        let verifier = Arc::new(Verifier::new(Arc::clone(&genesis), rule));
-        let endpoint = Endpoint::new(Arc::clone(&directory), setup.identity, setup.limits)?;
-        let refused = |address| move |error| NodeError::Listen { address, error };
-        let mut acceptor = endpoint.listen(listen).await.map_err(refused(listen))?;
-        let address = acceptor.local_addr();
-        let closed = Box::pin(acceptor.closed());
-        let listener = TcpListener::bind(admin).await.map_err(refused(admin))?;
-        let admin = listener.local_addr().map_err(refused(admin))?;
-
-        let inbox = Arc::new(Inbox::new());
-        let (storage, recovered) = {
-            let place = Place { id, cluster, data: setup.data, options: setup.storage };
-            let inbox = Arc::clone(&inbox);
-            let (verifier, recover) = (Arc::clone(&verifier), options.recover);
-            tokio::task::spawn_blocking(move || open(place, &verifier, recover, inbox))
-                .await
-                .map_err(|_| NodeError::Bug)??
-        };
-        let clock = Clock::begin();
-        let nonce = getrandom::u64()
-            .map_err(|error| NodeError::System { what: "randomness", why: error.to_string() })?;
-        let origin = Origin {
-            id,
-            genesis,
-            settings: setup.settings,
-            signer: Box::new(setup.signer),
-            service: options.service,
-            nonce: Nonce(nonce),
-            disk_was_lost: options.recover,
-        };
-        let (replica, first) = Replica::start(clock.now(), origin, recovered)?;
-
-        let posts = Arc::new(Posts::new(committee.replicas().filter(|peer| *peer != id)));
-        let metrics = Arc::new(Metrics::new());
-        let primary = committee.primary(replica.view()).0;
-        let status = Status::of(&replica, cluster.0.to_string(), primary);
-        let exhibits = replica.evidence().iter().map(|one| status::exhibit(one)).collect();
-        let shared = Arc::new(Shared {
-            cluster: cluster.0.to_string(),
-            status: watched::Sender::new(Arc::new(status)),
-            evidence: Mutex::new(Arc::new(exhibits)),
-        });
-        let malicious = options.outlet.confession().map(|confession| confession.behaviour);
-        let owner = Owner {
-            replica,
-            committee,
-            storage,
-            outlet: options.outlet,
-            posts: Arc::clone(&posts),
-            inbox: Arc::clone(&inbox),
-            clock,
-            metrics: Arc::clone(&metrics),
-            watch: Watch::new(Arc::clone(&metrics)),
-            shared: Arc::clone(&shared),
-            publish_due: Instant(0),
-            checking: Checking::start(
-                format!("checks {id}"),
-                Arc::clone(&verifier),
-                Arc::clone(&inbox),
-            )
-            .map_err(no_thread)?,
-            unsaved: None,
-            verifier: Arc::clone(&verifier),
-            suspects: BTreeSet::new(),
-        };
-        let (over, ended) = oneshot::channel();
+        let address = setup.admin;
+        let listener = TcpListener::bind(address).await;
+        let admin = listener.map_err(|error| NodeError::Listen { address, error })?;
+        let outside = Outside { runtime: tokio::runtime::Handle::current(), admin };
+        let (report, begun) = oneshot::channel();
         std::thread::Builder::new()
-            .name(format!("replica {id}"))
-            .spawn(move || {
-                // Nobody listens any more if the handle was dropped.
-                let _ = over.send(owner.run(first));
-            })
-            .map_err(no_thread)?;
-
-        let mut tasks = JoinSet::new();
-        for link in posts.links() {
-            let (link, endpoint) = (Arc::clone(link), endpoint.clone());
-            tasks.spawn(async move { link.keep(&endpoint, None).await });
-        }
-        let hall = Hall {
-            verifier,
-            inbox: Arc::clone(&inbox),
-            posts: Arc::clone(&posts),
-            metrics: Arc::clone(&metrics),
-            shared: Arc::clone(&shared),
-        };
-        tasks.spawn(connections::welcome(acceptor, hall));
-        let depth = Arc::clone(&inbox);
-        let pages = admin::Pages {
-            shared: Arc::clone(&shared),
-            metrics,
-            posts,
-            depth: Box::new(move || depth.depth()),
-            refusals: Box::new(move || endpoint.refusals()),
-            quorum: committee.quorum(),
-        };
-        tasks.spawn(admin::serve(listener, pages));
-        tracing::info!(replica = id.0, %address, %admin, "started");
-        if let Some(behaviour) = malicious {
-            tracing::warn!(
-                replica = id.0,
-                behaviour,
-                "THIS REPLICA LIES ON PURPOSE: for tests only"
-            );
-        }
-        Ok(Handle { id, address, admin, shared, inbox, ended: Some(ended), tasks, closed })
+            .name(format!("replica {}", setup.id))
+            .spawn(move || start::live(setup, options, outside, report))
+            .map_err(start::no_thread)?;
+        begun.await.unwrap_or(Err(NodeError::Bug))
     }
-}
-
-fn no_thread(error: std::io::Error) -> NodeError {
-    NodeError::System { what: "thread", why: error.to_string() }
-}
-
-/// Whose data, and where.
-struct Place {
-    id: ReplicaId,
-    cluster: crate::crypto::ClusterId,
-    data: PathBuf,
-    options: storage::Options,
-}
-
-/// Opens the storage, and verifies again what its log holds.
-fn open(
-    place: Place,
-    verifier: &Verifier<Listed>,
-    recover: bool,
-    inbox: Arc<Inbox<Arrival>>,
-) -> Result<(Storage, Recovered), NodeError> {
-    let Place { id, cluster, data, options } = place;
-    let identity = storage::Identity { cluster, replica: id };
-    let on_saved = move |saved| inbox.put_urgent(Arrival::Saved(saved));
-    let opened = match recover {
-        true => Storage::recover(&data, identity, options, on_saved),
-        false => Storage::open(&data, identity, options, on_saved),
-    };
-    let (storage, found) = opened.map_err(|error| match error.is_full() {
-        true => NodeError::NoRoomToStart(error),
-        false => NodeError::Storage(error),
-    })?;
-    tracing::info!(
-        records = found.records.len(),
-        state = found.states.keys().next_back().map(|seq| seq.0),
-        is_new = found.is_new,
-        cut_bytes = found.cut_bytes,
-        took_ms = found.took.as_millis(),
-        "opened the data directory"
-    );
-    if !found.rotten.is_empty() {
-        tracing::warn!(states = ?found.rotten, "saved states have rotted, and others are used");
-    }
-    let recall = |(index, record)| {
-        Recalled::verify(verifier, record).map_err(|reject| NodeError::Record { index, reject })
-    };
-    let records = found.records.into_iter().enumerate().map(recall).collect::<Result<_, _>>()?;
-    Ok((storage, Recovered { records, states: found.states, parts: found.parts }))
 }
 
 impl Handle {
@@ -442,13 +300,16 @@ impl Handle {
     pub async fn ended(&mut self) -> NodeError {
         let Some(ended) = &mut self.ended else { return NodeError::Bug };
         let error = tokio::select! {
-            ended = ended => match ended {
+            ended = &mut *ended => match ended {
                 Ok(Err(error)) => error,
                 Ok(Ok(())) | Err(_) => NodeError::Bug,
             },
             // They go on as long as the node does: a node of which a part is gone is worth
             // less than one that is started again.
-            Some(_) = self.tasks.join_next() => return NodeError::Bug,
+            Some(_) = self.tasks.join_next() => match ended.try_recv() {
+                Ok(Err(error)) => error,
+                Ok(Ok(())) | Err(_) => return NodeError::Bug,
+            },
         };
         self.ended = None;
         error

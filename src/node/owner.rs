@@ -1,4 +1,4 @@
-//! The loop: one thread that owns the replica and its storage.
+//! The loop that owns the replica and its storage.
 //!
 //! It takes whatever waits, hands it to the replica, and carries out what that answers: all
 //! that was ready shares one sync. Nothing that promises leaves before the sync; the types
@@ -15,7 +15,7 @@ use super::watch::{Watch, milliseconds};
 use super::{NodeError, Shared};
 use crate::crypto::Listed;
 use crate::message::{Checked, Received, Reject, Unjudged, Verifier};
-use crate::net::{Party, Reach};
+use crate::net::{Alarm, Party, Reach};
 use crate::replica::{Durable, Effects, Input, Notice, Outgoing, Replica, Standing};
 use crate::storage::{Storage, StorageError};
 use crate::types::{Committee, Digest, Instant, Seq, Span};
@@ -83,6 +83,7 @@ pub(super) struct Owner {
     pub(super) outlet: Box<dyn Outlet>,
     pub(super) posts: Arc<Posts>,
     pub(super) inbox: Arc<Inbox<Arrival>>,
+    pub(super) alarm: Alarm,
     pub(super) clock: Clock,
     pub(super) metrics: Arc<Metrics>,
     pub(super) watch: Watch,
@@ -99,8 +100,8 @@ pub(super) struct Owner {
 impl Owner {
     /// Runs until the inbox is closed, which is the sign to stop, or until the node cannot
     /// go on.
-    pub(super) fn run(mut self, first: Effects) -> Result<(), NodeError> {
-        let ended = self.work(first);
+    pub(super) async fn run(mut self, first: Effects) -> Result<(), NodeError> {
+        let ended = self.work(first).await;
         let running = match &ended {
             Ok(()) => "stopped".to_owned(),
             Err(error) => format!("stopped: {error}"),
@@ -109,16 +110,25 @@ impl Owner {
         ended
     }
 
-    fn work(&mut self, first: Effects) -> Result<(), NodeError> {
-        self.carry_out(first)?;
+    async fn work(&mut self, first: Effects) -> Result<(), NodeError> {
+        self.carry_out(first).await?;
         loop {
             self.publish(status::RUNNING);
-            let arrivals = self.inbox.take(MOST_INPUTS, self.deadline());
+            let due = self.deadline();
+            let arrivals = tokio::select! {
+                biased;
+                arrivals = self.inbox.take(MOST_INPUTS) => arrivals,
+                () = self.alarm.until(due) => Vec::new(),
+            };
             let is_over = arrivals.is_empty() && self.inbox.is_closed();
-            let effects = self.handle(arrivals)?;
-            self.carry_out(effects)?;
+            let effects = self.handle(arrivals).await?;
+            self.carry_out(effects).await?;
             if *self.replica.standing() == Standing::Halted {
                 return Err(NodeError::RolledBack);
+            }
+            // First what was said leaves, and more is read: all of it is the next step's.
+            if is_over || self.inbox.has_waiting() {
+                tokio::task::yield_now().await;
             }
             if is_over {
                 return Ok(());
@@ -126,13 +136,14 @@ impl Owner {
         }
     }
 
-    fn deadline(&self) -> Option<std::time::Instant> {
+    fn deadline(&self) -> Option<tokio::time::Instant> {
         let due = self.replica.next_deadline();
-        self.clock.at(self.outlet.next().map_or(due, |next| next.min(due)))
+        let due = self.clock.at(self.outlet.next().map_or(due, |next| next.min(due)));
+        due.map(tokio::time::Instant::from_std)
     }
 
     /// Hands over what came, and tells the replica the time if it is due.
-    fn handle(&mut self, arrivals: Vec<Arrival>) -> Result<Effects, NodeError> {
+    async fn handle(&mut self, arrivals: Vec<Arrival>) -> Result<Effects, NodeError> {
         let mut effects = Effects::default();
         if !arrivals.is_empty() {
             self.metrics.inputs.observe(arrivals.len() as f64);
@@ -160,7 +171,7 @@ impl Owner {
             self.watch.on_input(now.instant, &input);
             effects.merge(self.replica.handle(now, input));
             if effects.answer_bytes() > MOST_ANSWER_BYTES {
-                self.carry_out(std::mem::take(&mut effects))?;
+                self.carry_out(std::mem::take(&mut effects)).await?;
             }
         }
         let now = self.clock.now();
@@ -226,7 +237,7 @@ impl Owner {
     }
 
     /// Writes what must be written, and sends what may be sent when it may.
-    fn carry_out(&mut self, mut effects: Effects) -> Result<(), NodeError> {
+    async fn carry_out(&mut self, mut effects: Effects) -> Result<(), NodeError> {
         self.check(&mut effects);
         let parts = effects.into_parts();
         let now = self.clock.now().instant;
@@ -236,9 +247,12 @@ impl Owner {
         if must_sync {
             self.storage.append(parts.compaction, &parts.records)?;
         }
-        parts.free.into_iter().for_each(|outgoing| self.send(outgoing));
+        if !parts.free.is_empty() {
+            parts.free.into_iter().for_each(|outgoing| self.send(outgoing));
+            tokio::task::yield_now().await;
+        }
         if must_sync || !parts.bound.is_empty() {
-            let durable = self.sync(must_sync)?;
+            let durable = self.sync(must_sync).await?;
             let released = parts.bound.release(&durable);
             released.into_iter().for_each(|outgoing| self.send(outgoing));
         }
@@ -251,7 +265,7 @@ impl Owner {
 
     /// Makes what was appended durable. While the disk is full, this replica takes no
     /// steps: it is as good as down, and goes on where it stopped (S7).
-    fn sync(&mut self, is_measured: bool) -> Result<Durable, NodeError> {
+    async fn sync(&mut self, is_measured: bool) -> Result<Durable, NodeError> {
         let mut was_full = false;
         loop {
             let before = std::time::Instant::now();
@@ -274,7 +288,7 @@ impl Owner {
                     }
                     was_full = true;
                     self.publish_now(status::want_of_room(&error));
-                    if self.inbox.wait_until_closed(FULL_RETRY) {
+                    if self.inbox.wait_until_closed(FULL_RETRY).await {
                         return Err(NodeError::NoRoomToStop(error));
                     }
                 }

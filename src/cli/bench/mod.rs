@@ -97,7 +97,7 @@ pub struct Bench {
     /// Which keys are asked for
     #[arg(long, value_enum, default_value_t = Distribution::Uniform)]
     distribution: Distribution,
-    /// Threads of the clients together [default: one for each core]
+    /// Threads of the clients together [default: one for every two cores]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_024))]
     threads: Option<u16>,
     /// Draws throughput against latency into this file
@@ -118,9 +118,7 @@ impl Bench {
         let most = self.clients.iter().copied().max().unwrap_or(1);
         let mut target = Target::open(&self.cluster, most, &self.local)?;
         let mut builder = tokio::runtime::Builder::new_multi_thread();
-        if let Some(threads) = self.threads {
-            builder.worker_threads(usize::from(threads));
-        }
+        builder.worker_threads(self.threads());
         let runtime = builder.enable_all().build();
         let runtime = runtime
             .map_err(|error| Failure::local(format!("the system gives no threads: {error}")))?;
@@ -196,6 +194,13 @@ impl Bench {
                 ),
             )),
         }
+    }
+
+    /// Replicas on this machine need processors too, and what one thread does for clients
+    /// need not be handed from one to another.
+    fn threads(&self) -> usize {
+        let half = || std::thread::available_parallelism().map_or(1, |all| all.get().div_ceil(2));
+        self.threads.map_or_else(half, usize::from)
     }
 
     fn work(&self) -> work::Settings {

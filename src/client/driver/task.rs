@@ -9,7 +9,7 @@ use crate::client::Session;
 use crate::client::outcome::{Freshness, Outcome, SubmitError, Ticket, ToReplica, Unread};
 use crate::crypto::Ed25519;
 use crate::message::{CheckedGenesis, Parameters, ToClient};
-use crate::net::{Link, Reach, Received};
+use crate::net::{Alarm, Link, Reach, Received};
 use crate::service::Refusal;
 use crate::types::{Committee, Instant, Span};
 use crate::wire::{self, Blob};
@@ -94,9 +94,10 @@ impl Driver {
     ) {
         let mut closed = None;
         let mut taken = Vec::new();
+        let mut alarm = Alarm::default();
         'until_closed: loop {
             self.carry_out();
-            let due = self.deadline();
+            let due = self.deadline().and_then(|due| self.moment(due));
             tokio::select! {
                 count = commands.recv_many(&mut taken, MOST_AT_ONCE), if self.waiting.is_empty() => {
                     for command in taken.drain(..) {
@@ -121,10 +122,12 @@ impl Driver {
                         self.on_frame(frame);
                     }
                 }
-                () = sleep_until(self.began, due) => {
+                () = alarm.until(due) => {
                     let now = self.now();
                     self.session.on_tick(now);
-                    self.look(now);
+                    if self.look_due <= now && !self.was_heard() {
+                        self.look(now);
+                    }
                 }
             }
         }
@@ -139,10 +142,14 @@ impl Driver {
         Instant(micros(self.began.elapsed()))
     }
 
+    fn moment(&self, due: Instant) -> Option<tokio::time::Instant> {
+        self.began.checked_add(Duration::from_micros(due.0))
+    }
+
     fn deadline(&self) -> Option<Instant> {
         let waiting = self.waiting.iter().map(|one| one.deadline).min();
         let is_idle = self.waiting.is_empty() && self.pending.is_empty();
-        let look = (!is_idle).then_some(self.look_due);
+        let look = (!is_idle && !self.was_heard()).then_some(self.look_due);
         [self.session.next_deadline(), waiting, look].into_iter().flatten().min()
     }
 
@@ -310,11 +317,15 @@ impl Driver {
     /// Whether no replica was ever reached. If so, what waits to be sent is thrown away, so
     /// that it is still true when the next connection comes.
     fn is_unheard(&self) -> bool {
-        let is_unheard = || !self.links.iter().any(|link| link.was_connected());
-        if is_unheard() {
+        if !self.was_heard() {
             self.links.iter().for_each(|link| link.outbox().clear());
         }
-        is_unheard()
+        !self.was_heard()
+    }
+
+    /// Whether any replica was ever reached.
+    fn was_heard(&self) -> bool {
+        self.links.iter().any(|link| link.was_connected())
     }
 
     /// Whoever is refused by so many that no quorum is left need not wait.
@@ -413,13 +424,6 @@ fn declined_by_all(refusal: Refusal) -> Error {
     match refusal {
         Refusal::Unlisted => Error::NotAuthorised(refusal.to_string()),
         other => Error::Refused(other),
-    }
-}
-
-async fn sleep_until(began: tokio::time::Instant, due: Option<Instant>) {
-    match due.and_then(|due| began.checked_add(Duration::from_micros(due.0))) {
-        Some(due) => tokio::time::sleep_until(due).await,
-        None => std::future::pending().await,
     }
 }
 

@@ -241,7 +241,9 @@ fn plot(random: &mut Random, plan: &mut Plan, honest: &[ReplicaId]) {
     let island = vec![one];
     let befalling = match random.below(5) {
         // A disk is lost again and again.
-        0 => (0..random.between(2, 3)).map(|turn| (step.times(turn), Calamity::Wipe(one))).collect(),
+        0 => {
+            (0..random.between(2, 3)).map(|turn| (step.times(turn), Calamity::Wipe(one))).collect()
+        }
         // Several are, at a time.
         1 => vec![(NOW, Calamity::Wipe(one)), (small, Calamity::Wipe(other))],
         // Whoever was away meets a view that was opened by the wish of a lost life.
