@@ -177,7 +177,7 @@ fn one_bad_request_spoils_the_batch_wherever_it_stands() {
         (Reject::UnknownAuthor, item(&cluster, crate::support::CLIENTS, 1, &["a"])),
         (Reject::OutOfRange, item(&cluster, 1, 1, &[])),
         (Reject::TooLarge, item(&cluster, 1, 1, &["a"; 5])),
-        (Reject::BadSignature, {
+        (Reject::ForgedRequest, {
             let body = RecoveryRequest { replica: ReplicaId(1), nonce: Nonce(1) };
             let Signed { body, mut signature } = cluster.sign(body);
             signature.0[0] ^= 1;
