@@ -114,8 +114,7 @@ fn what_is_found_forged_late_is_refused() {
     let out = solo.pass(patience());
     assert_eq!((out.rejects(), prepared(&out)), (vec![Reject::ForgedRequest], 0));
     let good = solo.batch(1);
-    solo.propose(0, 1, &good);
-    assert_eq!(prepared(&solo.prepare_from(2, 0, 1, good.digest())), 1, "the place is free");
+    assert_eq!(prepared(&solo.propose(0, 1, &good)), 1, "the place is free, and it waits no more");
 }
 
 /// B5: whoever kept this replica waiting is not waited for again soon.
