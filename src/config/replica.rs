@@ -1,8 +1,9 @@
 //! `replica-N.toml`: what one replica needs beside the cluster's file.
 
 use super::keys::{KeyError, KeyFiles, Keys};
+use super::parse::{Kind, parse};
 use super::text::{Time, table};
-use super::{ClusterFile, ConfigError, beside, parse, read, wrong};
+use super::{ClusterFile, ConfigError, beside, read, wrong};
 use crate::net::{Directory, Limits, Party};
 use crate::replica::Settings;
 use crate::types::ReplicaId;
@@ -135,7 +136,7 @@ impl ReplicaConfig {
     /// Loads the file and the cluster's, and checks that they fit. Keys are loaded
     /// apart, by [`ReplicaConfig::keys`].
     pub fn load(path: &Path) -> Result<ReplicaConfig, ConfigError> {
-        let raw: RawReplica = parse(path, &read(path)?)?;
+        let raw: RawReplica = parse(Kind::Replica, path, &read(path)?)?;
         let cluster_path = beside(path, &raw.cluster);
         let cluster = ClusterFile::load(&cluster_path)?;
         let directory = Arc::new(cluster.directory_of(&cluster_path)?);

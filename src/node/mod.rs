@@ -12,6 +12,7 @@
 //! | [`lying`] | the same for nodes of the test cluster that lie |
 //! | `watch`, `metrics` | what is seen of it |
 //! | [`status`], `admin` | what operators see |
+//! | `reception` | how many of them at a time, and for how long |
 //! | [`inquiry`] | what clients may ask of it |
 //! | `clock` | the time |
 //!
@@ -29,6 +30,7 @@ mod metrics;
 pub mod outlet;
 mod owner;
 pub mod posts;
+mod reception;
 pub mod status;
 mod watch;
 
@@ -134,6 +136,15 @@ pub enum NodeError {
     /// Of what is on disk.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// There is no room to start, or none that may be written.
+    #[error("{0}, then start the node again")]
+    NoRoomToStart(StorageError),
+    /// It was told to stop while there was no room.
+    #[error(
+        "stopped while there was no room for what it had to write, of which nothing was promised \
+         to anybody: {0}, then start the node again"
+    )]
+    NoRoomToStop(StorageError),
     /// A record of the log is not what was written.
     #[error(
         "record {index} of the log is no message of this cluster ({reject:?}): it has rotted, or \
@@ -302,6 +313,7 @@ impl Node {
                 Arc::clone(&inbox),
             )
             .map_err(no_thread)?,
+            unsaved: None,
             verifier: Arc::clone(&verifier),
             suspects: BTreeSet::new(),
         };
@@ -371,10 +383,14 @@ fn open(
     let Place { id, cluster, data, options } = place;
     let identity = storage::Identity { cluster, replica: id };
     let on_saved = move |saved| inbox.put_urgent(Arrival::Saved(saved));
-    let (storage, found) = match recover {
-        true => Storage::recover(&data, identity, options, on_saved)?,
-        false => Storage::open(&data, identity, options, on_saved)?,
+    let opened = match recover {
+        true => Storage::recover(&data, identity, options, on_saved),
+        false => Storage::open(&data, identity, options, on_saved),
     };
+    let (storage, found) = opened.map_err(|error| match error.is_full() {
+        true => NodeError::NoRoomToStart(error),
+        false => NodeError::Storage(error),
+    })?;
     tracing::info!(
         records = found.records.len(),
         state = found.states.keys().next_back().map(|seq| seq.0),

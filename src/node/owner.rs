@@ -88,6 +88,8 @@ pub(super) struct Owner {
     pub(super) watch: Watch,
     pub(super) shared: Arc<Shared>,
     pub(super) publish_due: Instant,
+    /// Why states wait to be written, if there is no room for them.
+    pub(super) unsaved: Option<&'static str>,
     pub(super) verifier: Arc<Verifier<Listed>>,
     pub(super) checking: Checking,
     /// Who sent signatures that were not good; at most as many as are listed.
@@ -138,10 +140,18 @@ impl Owner {
         for arrival in self.judge(arrivals) {
             let input = match arrival {
                 Judged::Input(input) => input,
-                Judged::Saved(Ok((seq, digest))) => Input::Saved(seq, digest),
+                Judged::Saved(Ok((seq, digest))) => {
+                    self.unsaved = None;
+                    self.metrics.saves.inc();
+                    Input::Saved(seq, digest)
+                }
                 // It is written once there is room; until then, nothing is forgotten.
                 Judged::Saved(Err(error)) if error.is_full() => {
-                    tracing::error!(%error, "a checkpoint's state waits to be written");
+                    tracing::error!(
+                        %error,
+                        "states wait to be written; this replica goes on by itself with them"
+                    );
+                    self.unsaved = Some(status::want_of_room(&error));
                     continue;
                 }
                 Judged::Saved(Err(error)) => return Err(NodeError::Storage(error)),
@@ -257,12 +267,15 @@ impl Owner {
                 }
                 Err(error) if error.is_full() => {
                     if !was_full {
-                        tracing::error!(%error, "this replica takes no steps until there is room");
+                        tracing::error!(
+                            %error,
+                            "this replica takes no steps until then, and goes on by itself"
+                        );
                     }
                     was_full = true;
-                    self.publish_now(status::DISK_FULL);
+                    self.publish_now(status::want_of_room(&error));
                     if self.inbox.wait_until_closed(FULL_RETRY) {
-                        return Err(NodeError::Storage(error));
+                        return Err(NodeError::NoRoomToStop(error));
                     }
                 }
                 Err(error) => return Err(NodeError::Storage(error)),
@@ -299,11 +312,13 @@ impl Owner {
     fn publish_now(&mut self, running: &str) {
         let now = self.clock.now().instant;
         let primary = self.committee.primary(self.replica.view()).0;
+        self.metrics.on_waiting_states(self.storage.states_waiting());
         let confession = self.outlet.confession();
         let status = Status {
             malicious: confession.as_ref().map(|confession| confession.behaviour.clone()),
             confession,
             running: running.to_owned(),
+            unsaved: self.unsaved.map(str::to_owned),
             up_ms: milliseconds(Span(now.0)),
             wakes_in_ms: milliseconds(self.replica.next_deadline().since(now)),
             suspicion: self.watch.suspected(now),

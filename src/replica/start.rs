@@ -196,6 +196,10 @@ impl Replica {
         self.answer_reads_from(self.entered(), prepared.max(self.chosen_by_opening()));
         self.note_what_is_owed();
         self.compare_with_certificate();
+        // A crash may have left the opening in the log, and not what goes with it.
+        if let Some(opening) = self.opening.clone() {
+            self.record_own_proposals(&opening.new_view.body);
+        }
         Ok(())
     }
 

@@ -285,13 +285,20 @@ impl Replica {
         let place = Place { kind: Kind::NewView, view, seq: Seq::GENESIS };
         let new_view = self.promises.sign(place, identity(&body), body);
         self.out.record(Record::NewView(Signed::clone(&new_view), None));
-        // The opening goes from the log with its view; what it promises about numbers
-        // stays until these are settled.
-        for proposal in new_view.body.pre_prepares.iter() {
-            self.out.record(Record::PrePrepare(proposal.clone(), None));
-        }
+        self.record_own_proposals(&new_view.body);
         self.out.send(To::Everyone, PeerMessage::NewView(Signed::clone(&new_view), None));
         self.enter(Opening { new_view, shown: None });
+    }
+
+    /// The opening goes from the log with its view; what it promises about numbers stays
+    /// until these are settled.
+    pub(super) fn record_own_proposals(&mut self, opening: &NewView) {
+        if opening.by.replica == self.id {
+            let stable = self.stable();
+            for proposal in opening.pre_prepares.iter().filter(|one| one.body.seq > stable) {
+                self.out.record(Record::PrePrepare(proposal.clone(), None));
+            }
+        }
     }
 
     // Entering a view.
@@ -341,6 +348,7 @@ impl Replica {
     fn install(&mut self, opening: Opening) {
         let shown = opening.shown.clone().map(Verified::into_inner);
         self.out.record(Record::NewView(Signed::clone(&opening.new_view), shown));
+        self.record_own_proposals(&opening.new_view.body);
         self.enter(opening);
     }
 
@@ -453,7 +461,9 @@ impl Replica {
         new_view
             .proposals()
             .filter(|proposal| {
-                proposal.body.seq > self.stable() && proposal.body.seq <= self.window_end()
+                let PrePrepare { seq, by, .. } = proposal.body;
+                let counts = self.executor.lives().counts(by, seq);
+                seq > self.stable() && seq <= self.window_end() && counts
             })
             .map(|proposal| {
                 let mut slot = Slot::new(now);
@@ -473,9 +483,10 @@ impl Replica {
         }
         let Some(opening) = self.opening.clone() else { return };
         for proposal in opening.new_view.proposals() {
-            let (seq, digest) = (proposal.body.seq, proposal.body.digest);
+            let PrePrepare { seq, digest, by, .. } = proposal.body;
+            let counts = self.executor.lives().counts(by, seq);
             let is_taken = self.slot(seq).is_some_and(|slot| slot.proposal.is_some());
-            if seq > stable && seq <= end && !is_taken {
+            if seq > stable && seq <= end && counts && !is_taken {
                 let slot = self.slot_mut(seq);
                 slot.proposal = Some(proposal);
                 slot.accepted = Some(now);

@@ -291,11 +291,11 @@ fn effects_of_several_inputs_share_one_sync() {
     let batches = [solo.batch(1), solo.batch(2)];
     let now = Now { instant: solo.now, wall: solo.wall() };
     let messages = [solo.proposal(0, 1, &batches[0]), solo.proposal(0, 2, &batches[1])];
-    let verifier = solo.verifier.clone();
     let mut merged = Effects::default();
     for message in messages {
         let checked = solo.verifier.peer(message).expect("a good proposal");
         let input = Input::Peer { from: ReplicaId(0), message: Box::new(checked) };
+        let verifier = solo.verifier.clone();
         merged.merge(solo.replica_mut().handle_checking(now, input, &verifier));
     }
     let parts = merged.into_parts();

@@ -2,7 +2,7 @@
 //! old one still count, and whether a disk that went back is noticed.
 
 use super::disk::OnDisk;
-use super::ledger::{self, Kind, Word};
+use super::ledger::{self, Word};
 use super::{Checker, Invariant};
 use crate::message::{CheckedStart, Held, NewView, PeerMessage, PreparedCertificate, Voter};
 use crate::replica::Notice;
@@ -163,10 +163,10 @@ impl Checker {
         on_disk: &OnDisk<'_>,
     ) -> Option<Word> {
         let life = self.lives.current.get(&id).map_or(Incarnation::FIRST, |(life, _)| *life);
-        let held = answer.held.iter().flat_map(|held| ledger::words_of(&said(held)));
-        let mut own = held.filter(|word| {
-            word.by == Voter { replica: id, incarnation: life } && word.kind != Kind::NewView
-        });
+        // An opening speaks of proposals, too; whoever is past its view has left those behind.
+        let held = answer.held.iter().filter(|held| !matches!(***held, Held::NewView(_)));
+        let held = held.flat_map(|held| ledger::words_of(&said(held)));
+        let mut own = held.filter(|word| word.by == Voter { replica: id, incarnation: life });
         own.find(|word| !on_disk.remembers(word))
     }
 

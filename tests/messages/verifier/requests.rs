@@ -20,7 +20,7 @@ fn judge(
     let alone = cluster.verifier.request(request.clone()).map(drop);
     let relayed = cluster.verifier.peer(PeerMessage::Relay(request.clone())).map(drop);
     let sent = cluster.verifier.client(ClientMessage::Request(request.clone())).map(drop);
-    let batched = judge(&cluster, Batch::new(Timestamp(1), vec![Item::Request(request)]));
+    let batched = verdict_on(cluster, Batch::new(Timestamp(1), vec![Item::Request(request)]));
     assert_eq!([&relayed, &sent, &batched], [&alone; 3], "whichever way it comes");
     alone
 }
@@ -108,7 +108,7 @@ fn judge_batch(cluster: &Cluster, items: Vec<Item>) -> Result<(), Reject> {
 }
 
 /// What comes of a batch, proposed or not.
-fn judge(cluster: &Cluster, batch: Batch) -> Result<(), Reject> {
+fn verdict_on(cluster: &Cluster, batch: Batch) -> Result<(), Reject> {
     match cluster.verifier.proposed(batch) {
         Proposed::Null => panic!("there is a batch"),
         Proposed::Unfit(_, reject) => Err(reject),
@@ -133,7 +133,7 @@ fn a_batch_keeps_within_its_limits_in_count_and_bytes() {
     let size = bytes(&cluster).size() as u64;
     for (limit, expected) in [(size, Ok(())), (size - 1, Err(Reject::TooLarge))] {
         let cluster = Cluster::with(4, Parameters { batch_bytes: limit, ..parameters() });
-        assert_eq!(judge(&cluster, bytes(&cluster)), expected);
+        assert_eq!(verdict_on(&cluster, bytes(&cluster)), expected);
     }
 }
 
@@ -170,7 +170,7 @@ fn one_bad_request_spoils_the_batch_wherever_it_stands() {
     let cluster = Cluster::of(4);
     let good: Vec<Item> = (1..=3).map(|first| item(&cluster, 0, first, &["a"])).collect();
     let spoilers: [(Reject, Item); 5] = [
-        (Reject::BadSignature, {
+        (Reject::ForgedRequest, {
             let body = request_body(1, 1, 0, &["a"]);
             Item::Request(cluster.sign_as(Author::Client(ClientId(2)), body))
         }),
