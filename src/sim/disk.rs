@@ -79,7 +79,7 @@ impl Disk {
                 }
             }
         }
-        OnDisk { records, states: &self.states }
+        OnDisk { records, states: &self.states, lost_state: self.lost_state }
     }
 
     /// The position that a sync must reach to cover everything appended so far.

@@ -14,6 +14,8 @@ pub struct OnDisk<'a> {
     pub records: Vec<&'a Record>,
     /// Whole states.
     pub states: &'a BTreeMap<Seq, Tree>,
+    /// One of them has rotted: a vote was recorded for it, perhaps.
+    pub lost_state: bool,
 }
 
 impl OnDisk<'_> {
@@ -132,7 +134,8 @@ impl OnDisk<'_> {
             _ => false,
         });
         let state = self.states.get(&Seq(word.seq));
-        is_recorded && (!is_new || state.is_some_and(|tree| tree.digest() == word.digest))
+        let may_lack = !is_new || self.lost_state;
+        is_recorded && (may_lack || state.is_some_and(|tree| tree.digest() == word.digest))
     }
 
     fn has_wish(&self, word: &Word) -> bool {

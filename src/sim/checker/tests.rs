@@ -109,7 +109,7 @@ fn speak(checker: &mut Checker, message: &PeerMessage) {
 fn send(checker: &mut Checker, from: u16, message: &PeerMessage, records: &[Record]) {
     let states = BTreeMap::new();
     let records = records.iter().collect();
-    checker.sends(r(from), message, || OnDisk { records, states: &states });
+    checker.sends(r(from), message, || OnDisk { records, states: &states, lost_state: false });
 }
 
 fn prepare_record(message: &PeerMessage) -> Record {
@@ -434,7 +434,7 @@ fn a_checkpoint_with_its_state_on_the_disk_may_leave() {
     let vote = sign(body);
     let record = Record::Checkpoint(vote.clone());
     let states = BTreeMap::from([(Seq(4), tree)]);
-    let on_disk = || OnDisk { records: vec![&record], states: &states };
+    let on_disk = || OnDisk { records: vec![&record], states: &states, lost_state: false };
     checker.sends(r(1), &PeerMessage::Checkpoint(vote), on_disk);
     assert_eq!(checker.violation, None);
 }
