@@ -28,7 +28,7 @@ pub struct Asking {
     #[arg(long, value_name = "FILE", env = "QUORATE_CONFIG")]
     config: PathBuf,
     /// How long to wait for the cluster, such as 500ms or 1m; what the file says by default
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", value_parser = patience)]
     timeout: Option<Duration>,
     /// How results are written
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
@@ -63,6 +63,15 @@ impl ReadFrom {
             ReadFrom::Ordered => ReadHow::Ordered,
             ReadFrom::Proved => ReadHow::Proved(Freshness::default()),
         }
+    }
+}
+
+/// A time that leaves somebody the chance to answer.
+fn patience(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    match time.is_zero() {
+        true => Err("nobody answers in no time: write 500ms, 5s or 1m".to_owned()),
+        false => Ok(time),
     }
 }
 
@@ -165,7 +174,12 @@ pub(super) fn failure(error: Error) -> Failure {
         Error::Unreadable => Exit::NotVerified,
         Error::Count(_) => Exit::Local,
     };
-    Failure::new(exit, error)
+    match error {
+        Error::Unknown { declined: None, .. } | Error::NotSent { .. } | Error::NoQuorum { .. } => {
+            Failure::new(exit, format!("{error}; 'quorate status' says what is to be done"))
+        }
+        error => Failure::new(exit, error),
+    }
 }
 
 /// The bytes of a word of the command line.

@@ -4,7 +4,7 @@
 
 use super::access::{Asking, Output, on_runtime, print, print_json};
 use super::{Exit, Failure};
-use crate::client::{Survey, Told};
+use crate::client::{Silence, Survey, Told, is_refused_by_all};
 use crate::config::ClusterFile;
 use crate::crypto::Ed25519;
 use crate::message::{Evidence, Verified, Verifier};
@@ -53,7 +53,8 @@ impl Command {
   quorate evidence list --config demo/config/client-0.toml
   quorate evidence list --config demo/config/client-0.toml -o json
 
-Exit codes: 0 there is none, 2 usage, 3 no replica answers, 4 there is evidence, 7 local
+Exit codes: 0 there is none, 2 usage, 3 no replica answers, 4 there is evidence,
+6 not authorised, 7 local
 configuration or keys")]
 pub struct List {
     #[command(flatten)]
@@ -66,7 +67,8 @@ pub struct List {
   quorate evidence show 5f0c7a12 --config demo/config/client-0.toml
   quorate evidence show 5f0c7a12 --save lie.evidence --config demo/config/client-0.toml
 
-Exit codes: 0 done, 1 no replica holds such a record, 2 usage, 3 no replica answers, 7 local
+Exit codes: 0 done, 1 no replica holds such a record, 2 usage, 3 no replica answers,
+6 not authorised, 7 local
 configuration, keys or files")]
 pub struct Show {
     /// Which one: its id in the list, or the beginning of it
@@ -113,7 +115,9 @@ impl Collection {
         let mut collection = Collection { found: BTreeMap::new(), notes: Vec::new() };
         for (replica, told) in told {
             match told {
-                Err(why) => collection.notes.push(format!("replica {replica}: {why}")),
+                Err(why) => {
+                    collection.notes.push(format!("replica {replica} was not asked: {why}"))
+                }
                 Ok(exhibits) => {
                     exhibits.iter().for_each(|one| collection.take(replica, one, verifier));
                 }
@@ -140,13 +144,17 @@ fn collect(asking: &Asking) -> Result<Collection, Failure> {
     let survey = Survey::new(access, asking.timeout().unwrap_or(PATIENCE));
     let survey = survey.map_err(Failure::local)?;
     let told = on_runtime(async { Ok(survey.evidence().await) })?;
-    if told.values().all(Result::is_err) {
-        let why: Vec<&str> =
-            told.values().filter_map(|one| one.as_ref().err()).map(String::as_str).collect();
-        let message = format!("no replica answers: {}", why.join("; "));
-        return Err(Failure::new(Exit::NoQuorum, message));
+    match told.values().next() {
+        Some(Err(first)) if told.values().all(Result::is_err) => Err(nobody(&told, first)),
+        _ => Ok(Collection::of(told, &verifier)),
     }
-    Ok(Collection::of(told, &verifier))
+}
+
+fn nobody<T>(told: &Told<T>, first: &Silence) -> Failure {
+    let others = told.len() - 1;
+    let exit = if is_refused_by_all(told) { Exit::NotAuthorised } else { Exit::NoQuorum };
+    let message = format!("no replica answers: {first}; and so, or alike, for {others} more");
+    Failure::new(exit, message)
 }
 
 impl List {
@@ -298,7 +306,9 @@ pub(super) fn opened(
 
 fn checked(bytes: &[u8], verifier: &Verifier<Ed25519>) -> Result<Verified<Evidence>, String> {
     let record = wire::decode(bytes, wire::MOST_BYTES);
-    let record = record.map_err(|error| format!("the record cannot be read: {error}"))?;
+    let record = record.map_err(|error| {
+        format!("the record cannot be read ({error}): it was cut or changed; save it again")
+    })?;
     let record = verifier.evidence(record);
     record.map_err(|reject| {
         format!(

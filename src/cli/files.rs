@@ -2,7 +2,7 @@
 
 use super::Failure;
 use std::fs::OpenOptions;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 
 /// Larger files are nothing that was kept here, in bytes.
@@ -15,8 +15,18 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
         file.write_all(bytes)?;
         file.sync_all()
     });
-    written
-        .map_err(|error| Failure::local(format!("{} cannot be written ({error})", path.display())))
+    written.map_err(|error| {
+        let path = path.display();
+        match error.kind() {
+            ErrorKind::AlreadyExists => Failure::local(format!(
+                "{path} exists already, and is not written over: name another file"
+            )),
+            _ => Failure::local(format!(
+                "{path} cannot be written ({error}): name a place where there is room, and the right \
+                 to use it"
+            )),
+        }
+    })
 }
 
 /// An error if there is something at that path already, to be told before anything is done.
@@ -32,7 +42,10 @@ pub(super) fn require_new(path: &Path) -> Result<(), Failure> {
 
 /// Reads a file.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
-    let failed = |error| Failure::local(format!("{} cannot be read ({error})", path.display()));
+    let failed = |error| {
+        let path = path.display();
+        Failure::local(format!("{path} cannot be read ({error}): name a file that is there"))
+    };
     let file = std::fs::File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
     file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(failed)?;

@@ -109,6 +109,8 @@ fn failure(error: NodeError) -> Failure {
     let exit = match &error {
         NodeError::RolledBack => Exit::NotVerified,
         NodeError::Storage(_)
+        | NodeError::NoRoomToStart(_)
+        | NodeError::NoRoomToStop(_)
         | NodeError::Record { .. }
         | NodeError::Start(_)
         | NodeError::Endpoint(_)

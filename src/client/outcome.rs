@@ -172,7 +172,10 @@ pub enum Unread {
     #[error("request numbers end here: the client needs a new identity")]
     NumbersEnd,
     /// Every replica was asked, and none had a proof.
-    #[error("no replica had a proof: is there a stable checkpoint yet?")]
+    #[error(
+        "no replica had a proof: there is none before the first checkpoint is stable, some hundred \
+         requests after the cluster began; read by quorum until then"
+    )]
     NoProof,
     /// Every replica was asked, and the best proof was too old.
     #[error(

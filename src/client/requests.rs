@@ -141,8 +141,8 @@ pub(super) struct Requests {
     executed: Vec<Executed>,
     waiting_operations: u64,
     waiting_bytes: u64,
-    /// Another session with this key has gone past numbers of ours.
-    is_passed: bool,
+    /// Why nothing comes of our numbers any more, if that is so.
+    is_over: Option<Refusal>,
 }
 
 impl Requests {
@@ -159,7 +159,7 @@ impl Requests {
             executed: Vec::new(),
             waiting_operations: 0,
             waiting_bytes: 0,
-            is_passed: false,
+            is_over: None,
         }
     }
 
@@ -170,21 +170,32 @@ impl Requests {
         self.unsent_from = numbers.used;
     }
 
-    /// Whether a quorum has said that another session with this key went past our numbers:
-    /// nothing comes of them any more, nor of those that follow on them.
-    pub(super) fn is_passed(&self) -> bool {
-        self.is_passed
+    /// The most operations of one bundle.
+    pub(super) fn most_operations(&self) -> u64 {
+        self.rules.parameters.bundle_operations
+    }
+
+    /// Whether a quorum has said what means that nothing comes of our numbers any more, nor
+    /// of those that follow on them.
+    pub(super) fn are_over(&self) -> bool {
+        self.is_over.is_some()
+    }
+
+    /// Whether that is so since another session with this key is ahead.
+    pub(super) fn are_passed(&self) -> bool {
+        self.is_over == Some(Refusal::Acknowledged)
     }
 
     /// Gives up everything under these numbers, to go on from others.
     pub(super) fn begin_anew(&mut self, out: &mut Out) {
+        let Some(refusal) = self.is_over else { return };
         let all: Vec<RequestNumber> = self.bundles.keys().copied().collect();
         for first in all {
-            self.decline(first, Refusal::Acknowledged, out);
+            self.decline(first, refusal, out);
             self.forget(first);
         }
         self.held.clear();
-        self.is_passed = false;
+        self.is_over = None;
     }
 
     /// How many reads are being ordered.
@@ -445,6 +456,12 @@ impl Requests {
         match refusal {
             Refusal::TooMuchKept { .. } | Refusal::BeyondWindow { .. } => {
                 self.starved.insert(bundle);
+                // So much was given up while nothing was executed that no more can be
+                // acknowledged: there never will be room.
+                if self.lowest_needed() == Some(number) && self.acknowledged().next() < Some(number)
+                {
+                    self.is_over = Some(refusal);
+                }
                 let bundle = self.bundles.get_mut(&bundle).expect("open, so its bundle is too");
                 bundle.declined = Some(refusal);
             }
@@ -494,7 +511,10 @@ impl Requests {
     fn decline(&mut self, first: RequestNumber, refusal: Refusal, out: &mut Out) {
         let bundle = self.bundles.get_mut(&first).expect("declined are open bundles");
         bundle.declined = Some(refusal);
-        self.is_passed |= refusal == Refusal::Acknowledged;
+        // Another session with this key has gone past these numbers.
+        if refusal == Refusal::Acknowledged {
+            self.is_over = Some(refusal);
+        }
         self.stop_waiting(first, out);
     }
 

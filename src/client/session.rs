@@ -121,6 +121,9 @@ pub struct Session<S> {
     reads: Reads,
     receipts: Receipts,
     asking: Option<Asking>,
+    /// No number up to here is to be used again, whatever the replicas say.
+    least: Option<RequestNumber>,
+    is_passed: bool,
     out: Out,
 }
 
@@ -153,6 +156,8 @@ impl<S: Scheme> Session<S> {
             reads: Reads::new(committee, settings, nonce),
             receipts: Receipts::new(client, committee, settings),
             asking: None,
+            least: None,
+            is_passed: false,
             out: Out::default(),
         };
         match start {
@@ -165,9 +170,21 @@ impl<S: Scheme> Session<S> {
         session
     }
 
+    /// For a client that lost count and knows of a number that it used: where the state
+    /// takes it, this session's own begin above it.
+    pub fn begin_above(&mut self, used: RequestNumber) {
+        self.least = Some(used);
+    }
+
     /// Whether operations can be submitted: not before lost numbers are learned.
     pub fn is_ready(&self) -> bool {
         self.asking.is_none()
+    }
+
+    /// Whether another session with this key was found ahead: what this one knew of its
+    /// numbers before is of no use to a later one.
+    pub fn is_passed(&self) -> bool {
+        self.is_passed
     }
 
     /// Where a later session of this client may [`Start::Continue`]. Whoever relies on
@@ -249,8 +266,8 @@ impl<S: Scheme> Session<S> {
     /// bundle was executed before, or never will be. False if it is not open.
     ///
     /// The state takes no numbers that are more than two windows above what it executed
-    /// last. Whoever abandons so much while nothing is executed starts a new session,
-    /// with [`Start::Lost`].
+    /// last. Where so much is abandoned while nothing is executed, the session asks for
+    /// other numbers, and what else is open has an unknown outcome.
     pub fn abandon(&mut self, now: Instant, ticket: Ticket) -> bool {
         let is_open = match ticket {
             Ticket::Submitted(first, _) => {
@@ -299,16 +316,17 @@ impl<S: Scheme> Session<S> {
                 self.on_session(from, nonce, highest, acknowledged)
             }
         };
-        if self.requests.is_passed() {
+        if self.requests.are_over() {
             self.begin_anew(now);
         }
         self.pump(now);
         verdict
     }
 
-    /// Another session with this key is ahead: this one asks for its numbers as if it had
-    /// lost them, and what it waited for is unknown.
+    /// Nothing comes of this session's numbers any more: it asks for others as if it had lost
+    /// them, and what it waited for is unknown.
     fn begin_anew(&mut self, now: Instant) {
+        self.is_passed |= self.requests.are_passed();
         self.requests.begin_anew(&mut self.out);
         self.nonce = Nonce(self.nonce.0.wrapping_add(1));
         self.ask_for_numbers(now);
@@ -385,11 +403,21 @@ impl<S: Scheme> Session<S> {
         let asking = self.asking.as_mut().ok_or(Reject::Unrequested)?;
         asking.answers.tell(from, executed, acknowledged);
         if let Learned::Reached(executed) = asking.answers.learned(self.committee, self.window) {
-            let used = RequestNumber(executed.0.saturating_add(self.window));
+            let used = self.free_above(executed);
             self.requests.go_on_from(Numbers { used, executed });
             self.asking = None;
         }
         Ok(())
+    }
+
+    /// The number after which this session's own begin, when so much was executed: above
+    /// all that an earlier life used, as far as that is known and the state takes it.
+    fn free_above(&self, executed: RequestNumber) -> RequestNumber {
+        let acknowledged = executed.0.saturating_add(self.window);
+        // A whole bundle must find room behind it, or nothing might ever be executed.
+        let room = self.window.saturating_sub(self.requests.most_operations());
+        let least = self.least.filter(|least| least.0 <= acknowledged.saturating_add(room));
+        RequestNumber(acknowledged).max(least.unwrap_or_default())
     }
 
     fn on_proved(

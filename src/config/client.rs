@@ -1,8 +1,9 @@
 //! `client-N.toml`: what one client needs beside the cluster's file.
 
 use super::keys::{KeyError, KeyFiles, Keys};
+use super::parse::{Kind, parse};
 use super::text::{Time, table};
-use super::{ClusterFile, ConfigError, beside, parse, read, wrong};
+use super::{ClusterFile, ConfigError, beside, read, wrong};
 use crate::client::Settings;
 use crate::net::{Directory, Party};
 use crate::types::ClientId;
@@ -55,7 +56,7 @@ impl ClientConfig {
     /// Loads the file and the cluster's, and checks that they fit. Keys are loaded
     /// apart, by [`ClientConfig::keys`].
     pub fn load(path: &Path) -> Result<ClientConfig, ConfigError> {
-        let raw: RawClient = parse(path, &read(path)?)?;
+        let raw: RawClient = parse(Kind::Client, path, &read(path)?)?;
         let cluster_path = beside(path, &raw.cluster);
         let cluster = ClusterFile::load(&cluster_path)?;
         let directory = Arc::new(cluster.directory_of(&cluster_path)?);

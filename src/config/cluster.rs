@@ -1,7 +1,8 @@
 //! `cluster.toml`: who takes part, where, and under which rules.
 
+use super::parse::{Kind, parse};
 use super::text::{Time, table};
-use super::{ConfigError, parse, read, wrong};
+use super::{ConfigError, read, wrong};
 use crate::crypto::{ClusterId, PublicKey};
 use crate::message::genesis::{Genesis, Parameters};
 use crate::net::{Directory, Listed};
@@ -98,7 +99,7 @@ impl ClusterFile {
 
     /// Checks the text of the file at this path.
     pub fn parse(path: &Path, text: &str) -> Result<ClusterFile, ConfigError> {
-        let raw: RawCluster = parse(path, text)?;
+        let raw: RawCluster = parse(Kind::Cluster, path, text)?;
         let file = raw.checked().map_err(|what| wrong(path, what))?;
         file.directory_of(path)?;
         Ok(file)

@@ -15,6 +15,7 @@ pub mod client;
 pub mod cluster;
 pub mod init;
 pub mod keys;
+mod parse;
 pub mod replica;
 mod template;
 pub mod text;
@@ -29,6 +30,7 @@ pub use keys::{KeyError, KeyFiles, Keys};
 pub use replica::{Log, LogFormat, ReplicaConfig, StorageSettings};
 
 use crate::net::directory::BadDirectory;
+use parse::Kind;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -47,12 +49,30 @@ pub enum ConfigError {
         error: io::Error,
     },
     /// It is not TOML, or has entries that are not known, or not of the right kind.
-    #[error("{path} is not understood: {error}")]
+    #[error(
+        "{path} is not understood{}: {what}; the files that 'quorate init' writes show every \
+         setting",
+        line.map_or_else(String::new, |line| format!(" at line {line}"))
+    )]
     Syntax {
         /// The file.
         path: PathBuf,
-        /// Where and what.
-        error: String,
+        /// Where, if at any one place.
+        line: Option<usize>,
+        /// What.
+        what: String,
+    },
+    /// It is a good file of another kind, or begins to be one.
+    #[error(
+        "{path} is the file of a {found}, and that of a {wanted} is needed here: name that one"
+    )]
+    OtherKind {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        found: &'static str,
+        /// What it should be.
+        wanted: &'static str,
     },
     /// It is understood, and wrong.
     #[error("{path}: {what}")]
@@ -86,13 +106,6 @@ fn read(path: &Path) -> Result<String, ConfigError> {
     fs::read_to_string(path).map_err(failed)
 }
 
-fn parse<T: serde::de::DeserializeOwned>(path: &Path, text: &str) -> Result<T, ConfigError> {
-    toml::from_str(text).map_err(|error| ConfigError::Syntax {
-        path: path.to_path_buf(),
-        error: error.to_string().trim_end().to_string(),
-    })
-}
-
 fn wrong(path: &Path, what: String) -> ConfigError {
     ConfigError::Wrong { path: path.to_path_buf(), what }
 }
@@ -115,13 +128,11 @@ pub enum AnyFile {
 impl AnyFile {
     /// Loads a file of whichever kind it is.
     pub fn load(path: &Path) -> Result<AnyFile, ConfigError> {
-        let table: toml::Table = parse(path, &read(path)?)?;
-        if !table.contains_key("cluster") {
-            return Ok(AnyFile::Cluster(Box::new(ClusterFile::load(path)?)));
-        }
-        match table.contains_key("session") {
-            true => Ok(AnyFile::Client(Box::new(ClientConfig::load(path)?))),
-            false => Ok(AnyFile::Replica(Box::new(ReplicaConfig::load(path)?))),
+        let text = read(path)?;
+        match Kind::of(path, &text)? {
+            Kind::Cluster => Ok(AnyFile::Cluster(Box::new(ClusterFile::parse(path, &text)?))),
+            Kind::Replica => Ok(AnyFile::Replica(Box::new(ReplicaConfig::load(path)?))),
+            Kind::Client => Ok(AnyFile::Client(Box::new(ClientConfig::load(path)?))),
         }
     }
 }

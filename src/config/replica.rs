@@ -1,8 +1,9 @@
 //! `replica-N.toml`: what one replica needs beside the cluster's file.
 
 use super::keys::{KeyError, KeyFiles, Keys};
+use super::parse::{Kind, parse};
 use super::text::{Time, table};
-use super::{ClusterFile, ConfigError, beside, parse, read, wrong};
+use super::{ClusterFile, ConfigError, beside, read, wrong};
 use crate::net::{Directory, Limits, Party};
 use crate::replica::Settings;
 use crate::types::ReplicaId;
@@ -109,6 +110,8 @@ table!(RawSettings of Settings {
     fetch_timeout: Time,
     pipeline: u64,
     eager: u64,
+    vouched_from: usize,
+    vouching_patience: Time,
     fill_up_interval: Time,
     slow_factor: u64,
     slow_floor: Time,
@@ -133,7 +136,7 @@ impl ReplicaConfig {
     /// Loads the file and the cluster's, and checks that they fit. Keys are loaded
     /// apart, by [`ReplicaConfig::keys`].
     pub fn load(path: &Path) -> Result<ReplicaConfig, ConfigError> {
-        let raw: RawReplica = parse(path, &read(path)?)?;
+        let raw: RawReplica = parse(Kind::Replica, path, &read(path)?)?;
         let cluster_path = beside(path, &raw.cluster);
         let cluster = ClusterFile::load(&cluster_path)?;
         let directory = Arc::new(cluster.directory_of(&cluster_path)?);
@@ -181,6 +184,7 @@ impl ReplicaConfig {
             ("settings.fill_up_interval", settings.fill_up_interval.0),
             ("settings.pipeline", settings.pipeline),
             ("settings.eager", settings.eager),
+            ("settings.vouching_patience", settings.vouching_patience.0),
             ("limits.handshakes", self.limits.handshakes as u64),
             ("limits.handshakes_per_address", self.limits.handshakes_per_address as u64),
             ("limits.replica_rate", u64::from(self.limits.replica_rate)),

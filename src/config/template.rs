@@ -143,6 +143,11 @@ admin = \"127.0.0.1:{admin}\"
 # pipeline = {pipeline}
 # How many of them it begins however little is in them; for more, enough must wait.
 # eager = {eager}
+# From so many requests in a batch on, it leaves it to others to check what clients signed,
+# where it is not its turn; and how long they have for it, at least, before it checks all
+# the same.
+# vouched_from = {vouched_from}
+# vouching_patience = \"{vouching_patience}\"
 # How often the primary proposes an empty batch while the next checkpoint is needed.
 # fill_up_interval = \"{fill_up_interval}\"
 # A primary is slow if requests wait so many times longer than agreement takes, and never
@@ -180,6 +185,8 @@ admin = \"127.0.0.1:{admin}\"
         fetch_timeout = span(settings.fetch_timeout),
         pipeline = settings.pipeline,
         eager = settings.eager,
+        vouched_from = settings.vouched_from,
+        vouching_patience = span(settings.vouching_patience),
         fill_up_interval = span(settings.fill_up_interval),
         slow_factor = settings.slow_factor,
         slow_floor = span(settings.slow_floor),

@@ -193,7 +193,7 @@ fn every_setting_in_comments_is_known_and_says_the_default() {
     assert_eq!(config.log, Log::default());
     assert_eq!(config.listen.as_deref(), Some("0.0.0.0:7100"));
     let text = fs::read_to_string(replica).expect("a file");
-    assert_eq!(text.lines().filter(|line| is_entry(line)).count(), 6 + 4 + 9 + 10 + 1);
+    assert_eq!(text.lines().filter(|line| is_entry(line)).count(), 6 + 4 + 11 + 10 + 1);
     let config = ClientConfig::load(client).expect("all entries are known");
     assert_eq!(config.settings, crate::client::Settings::default());
     let text = fs::read_to_string(client).expect("a file");
@@ -333,4 +333,22 @@ fn each_kind_of_file_is_known_for_what_it_is() {
     let nothing = folder.path().join("nothing.toml");
     fs::write(&nothing, "").expect("a new file");
     assert!(matches!(AnyFile::load(&nothing), Err(ConfigError::Syntax { .. })));
+}
+
+#[test]
+fn a_file_of_another_kind_or_with_a_misspelt_setting_is_told_in_one_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let layout = init(&options(folder.path())).expect("a new cluster");
+    let error = ClientConfig::load(&layout.replicas[0]).expect_err("it is no client's");
+    let told = error.to_string();
+    assert!(told.contains("is the file of a replica, and that of a client is needed"), "{told}");
+    let error = ReplicaConfig::load(&layout.cluster).expect_err("it is no replica's");
+    assert!(error.to_string().contains("is the file of a cluster"), "{error}");
+    let text = fs::read_to_string(&layout.clients[0]).expect("it is there");
+    let lines = text.lines().count();
+    fs::write(&layout.clients[0], text + "\ntimeuot = \"1s\"\n").expect("our own file");
+    let error = ClientConfig::load(&layout.clients[0]).expect_err("misspelt");
+    let told = error.to_string();
+    let line = format!("not understood at line {}: unknown field `timeuot`", lines + 2);
+    assert!(told.contains(&line) && !told.contains('\n'), "{told}");
 }

@@ -11,6 +11,7 @@ pub mod bodies;
 pub mod certificate;
 pub mod evidence;
 pub mod genesis;
+pub mod genuine;
 pub mod new_view;
 pub mod reject;
 pub mod travel;
@@ -28,10 +29,11 @@ pub use certificate::{
 };
 pub use evidence::Evidence;
 pub use genesis::{CheckedGenesis, Genesis, Parameters};
+pub use genuine::{Checked, Genuine, Proposed, Unchecked};
 pub use reject::Reject;
 pub use travel::{
-    CheckedClient, CheckedPeer, CheckedStart, ClientMessage, Fetch, Genuine, Held, PeerMessage,
-    Reply, ReplyOutcome, SlotStatus, StartAnswer, Status, ToClient,
+    CheckedClient, CheckedPeer, CheckedStart, ClientMessage, Fetch, Held, PeerMessage, Reply,
+    ReplyOutcome, SlotStatus, StartAnswer, Status, ToClient,
 };
 pub use unjudged::{Received, Unjudged};
 pub use verified::Verified;

@@ -8,7 +8,7 @@ use super::bodies::{
 };
 use super::certificate::{CheckpointCertificate, CommitCertificate, PreparedCertificate};
 use super::evidence::Evidence;
-use super::reject::Reject;
+use super::genuine::Proposed;
 use super::verified::Verified;
 use crate::service::Refusal;
 use crate::service::tree::{Part, Path, Proof};
@@ -65,9 +65,9 @@ pub enum CheckedPeer {
     Relay(Verified<Signed<Request>>),
     /// See [`PeerMessage::Recovery`].
     Recovery(Verified<Signed<RecoveryRequest>>),
-    /// See [`PeerMessage::Propose`]. The verdict says whether every request in the
-    /// batch is signed by its client; an entry that a new view chose is taken without.
-    Propose(Verified<Signed<PrePrepare>>, Option<Batch>, Genuine),
+    /// See [`PeerMessage::Propose`]. Whether every request in the batch is signed by its
+    /// client is not known yet.
+    Propose(Verified<Signed<PrePrepare>>, Proposed),
     /// See [`PeerMessage::Prepare`].
     Prepare(Verified<Signed<Prepare>>),
     /// See [`PeerMessage::Commit`].
@@ -98,15 +98,6 @@ pub enum CheckedPeer {
     StartAnswer(Box<CheckedStart>),
     /// See [`PeerMessage::Evidence`].
     Evidence(Verified<Evidence>),
-}
-
-/// Whether every request in a batch is signed by its client.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Genuine {
-    /// Every one.
-    Yes,
-    /// At least one is not, or the batch is over a limit or repeats itself: the cause.
-    No(Reject),
 }
 
 /// How far the sender is with one undecided number.
@@ -323,6 +314,3 @@ pub enum ReplyOutcome {
     /// It was ordered and, by the agreed rules, not executed.
     Refused(Refusal),
 }
-
-/// A rejected message's cause, for the count.
-pub type Checked<T> = Result<T, Reject>;

@@ -16,11 +16,12 @@ use super::certificate::{
 };
 use super::evidence::Evidence;
 use super::genesis::{CheckedGenesis, Genesis};
+use super::genuine::{Checked, Genuine, Proposed, Unchecked};
 use super::new_view;
 use super::reject::Reject;
 use super::travel::{
-    CheckedClient, CheckedPeer, CheckedStart, ClientMessage, Fetch, Genuine, Held, PeerMessage,
-    StartAnswer, Status,
+    CheckedClient, CheckedPeer, CheckedStart, ClientMessage, Fetch, Held, PeerMessage, StartAnswer,
+    Status,
 };
 use super::verified::Verified;
 use crate::crypto::{self, Check, ClusterId, PublicKey, Scheme};
@@ -172,8 +173,8 @@ impl<S: Scheme> Verifier<S> {
     ) -> Result<CheckedPeer, Reject> {
         require_body(proposal.body.digest, batch.as_ref())?;
         let proposal = self.signed(proposal)?;
-        let genuine = batch.as_ref().map_or(Genuine::Yes, |batch| self.genuine(batch));
-        Ok(CheckedPeer::Propose(proposal, batch, genuine))
+        let proposed = batch.map_or(Proposed::Null, |batch| self.proposed(batch));
+        Ok(CheckedPeer::Propose(proposal, proposed))
     }
 
     fn decided(
@@ -185,34 +186,46 @@ impl<S: Scheme> Verifier<S> {
         Ok(CheckedPeer::Decided(self.certificate(certificate)?, batch))
     }
 
-    /// Whether a batch is within the limits and everything in it well signed.
-    pub fn genuine(&self, batch: &Batch) -> Genuine {
-        match self.batch(batch) {
-            Ok(()) => Genuine::Yes,
-            Err(Reject::BadSignature) => Genuine::No(Reject::ForgedRequest),
-            Err(reject) => Genuine::No(reject),
-        }
-    }
-
-    /// Why a batch is not genuine.
-    pub fn batch(&self, batch: &Batch) -> Result<(), Reject> {
+    /// Whether a batch keeps within the limits. Who signed what it holds is another
+    /// question, and dear.
+    pub fn proposed(&self, batch: Batch) -> Proposed {
         let parameters = &self.genesis.parameters;
         if batch.items().len() as u64 > parameters.batch_items
             || batch.size() as u64 > parameters.batch_bytes
         {
-            return Err(Reject::TooLarge);
+            return Proposed::Unfit(batch, Reject::TooLarge);
         }
         if batch.repeats_an_item() {
-            return Err(Reject::RepeatedItem);
+            return Proposed::Unfit(batch, Reject::RepeatedItem);
         }
+        Proposed::Unchecked(Unchecked::within_limits(batch))
+    }
+
+    /// Looks at every signature in a batch.
+    pub fn check(&self, batch: Unchecked) -> Checked {
+        let digest = batch.digest();
         let mut checks = Checks::new(self.context());
-        for item in batch.items() {
-            match item {
-                Item::Request(request) => checks.signed(request)?,
-                Item::Recovery(recovery) => checks.signed(recovery)?,
-            }
-        }
-        self.judge(checks)
+        let collected = collect_items(&batch, &mut checks);
+        let verdict = match collected.and_then(|()| self.judge(checks)) {
+            Ok(()) => Ok(Genuine::checked(batch)),
+            Err(Reject::BadSignature) => Err(Reject::ForgedRequest),
+            Err(reject) => Err(reject),
+        };
+        Checked { digest, verdict }
+    }
+
+    /// The same for several batches: together, and each by itself only if one of them is
+    /// not good.
+    pub fn check_all(&self, batches: Vec<Unchecked>) -> Vec<Checked> {
+        let mut checks = Checks::new(self.context());
+        let are_good = batches.len() > 1
+            && batches.iter().all(|batch| collect_items(batch, &mut checks).is_ok())
+            && self.judge(checks).is_ok();
+        let check = |batch: Unchecked| match are_good {
+            true => Checked { digest: batch.digest(), verdict: Ok(Genuine::checked(batch)) },
+            false => self.check(batch),
+        };
+        batches.into_iter().map(check).collect()
     }
 
     fn status(&self, status: Status) -> Result<Status, Reject> {
@@ -367,6 +380,13 @@ impl<'a> Checks<'a> {
     fn window(&self) -> u64 {
         self.context.genesis.parameters.window
     }
+}
+
+fn collect_items(batch: &Unchecked, checks: &mut Checks<'_>) -> Verdict {
+    batch.items().iter().try_for_each(|item| match item {
+        Item::Request(request) => checks.signed(request),
+        Item::Recovery(recovery) => checks.signed(recovery),
+    })
 }
 
 /// The null digest has no body, and every other digest only the one that hashes to it.

@@ -178,7 +178,8 @@ impl Link {
     }
 }
 
-fn reach_after(error: &DialError) -> Reach {
+/// What a failed attempt says of the way there.
+pub(crate) fn reach_after(error: &DialError) -> Reach {
     let why = error.to_string().into();
     match error {
         DialError::Unknown(_) | DialError::Unreachable { .. } => Reach::Unreached(why),

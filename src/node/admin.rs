@@ -12,6 +12,7 @@
 use super::Shared;
 use super::metrics::{Metrics, Traffic};
 use super::posts::Posts;
+use super::reception::{self, Courtesy};
 use super::status::Exhibit;
 use crate::net::Reach;
 use axum::extract::{Query, State};
@@ -43,7 +44,7 @@ pub(super) async fn serve(listener: TcpListener, pages: Pages) {
         .route("/status", get(status))
         .route("/evidence", get(evidence))
         .with_state(Arc::new(pages));
-    if let Err(error) = axum::serve(listener, router).await {
+    if let Err(error) = reception::serve(listener, router, Courtesy::USUAL).await {
         tracing::error!(%error, "the admin address is not served any more");
     }
 }
@@ -90,6 +91,7 @@ impl Pages {
             depth: (self.depth)(),
             clients: self.posts.connected_clients(),
             links: links.collect(),
+            posted: self.posts.posted(),
             refusals: (self.refusals)().into_iter().collect(),
         }
     }

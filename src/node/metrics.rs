@@ -34,6 +34,12 @@ struct PeerLabel {
     peer: u64,
 }
 
+/// Replicas or clients.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct ToLabel {
+    to: &'static str,
+}
+
 /// The phases that an entry goes through here.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Phase {
@@ -102,11 +108,18 @@ pub(super) struct Metrics {
     pub(super) transfers: Counter,
     /// Parts of a state received and found right.
     pub(super) transferred_parts: Counter,
+    /// Their bytes.
+    pub(super) transferred_bytes: Counter,
+    /// Views entered.
+    pub(super) views: Counter,
+    /// States that are on disk.
+    pub(super) saves: Counter,
     /// Relayed requests dropped because too many waited.
     pub(super) relays_dropped: Counter,
     /// Connections ended for what came over them.
     disconnections: Family<CauseLabel, Counter>,
     refusals: Family<CauseLabel, Counter>,
+    posted: Family<ToLabel, Counter>,
     dropped: Family<PeerLabel, Counter>,
     states: States,
 }
@@ -117,6 +130,9 @@ struct States {
     view: Gauge,
     is_primary: Gauge,
     is_voting: Gauge,
+    is_running: Gauge,
+    is_saving: Gauge,
+    waiting_states: Gauge,
     executed: Gauge,
     stable: Gauge,
     lag: Gauge,
@@ -140,6 +156,8 @@ pub(super) struct Traffic {
     pub(super) clients: usize,
     /// For each peer: whether connected, bytes waiting, frames dropped.
     pub(super) links: Vec<(ReplicaId, bool, usize, u64)>,
+    /// Bytes of frames that were put where they wait to be sent, since the start.
+    pub(super) posted: [(&'static str, u64); 2],
     /// Connections refused, by cause.
     pub(super) refusals: Vec<(&'static str, u64)>,
 }
@@ -158,9 +176,13 @@ impl Metrics {
             checkpoints: Counter::default(),
             transfers: Counter::default(),
             transferred_parts: Counter::default(),
+            transferred_bytes: Counter::default(),
+            views: Counter::default(),
+            saves: Counter::default(),
             relays_dropped: Counter::default(),
             disconnections: Family::default(),
             refusals: Family::default(),
+            posted: Family::default(),
             dropped: Family::default(),
             states: States::default(),
         };
@@ -186,6 +208,14 @@ impl Metrics {
             self.transferred_parts.clone(),
         );
         quorate.register(
+            "transferred_bytes",
+            "Bytes of parts of a state received and verified",
+            self.transferred_bytes.clone(),
+        );
+        quorate.register("views_entered", "Views entered", self.views.clone());
+        quorate.register("saves", "States of checkpoints written to disk", self.saves.clone());
+        quorate.register("posted_bytes", "Bytes of frames to be sent", self.posted.clone());
+        quorate.register(
             "relays_dropped",
             "Relayed requests dropped because too many waited",
             self.relays_dropped.clone(),
@@ -201,6 +231,21 @@ impl Metrics {
         quorate.register("view", "The view", states.view.clone());
         quorate.register("is_primary", "1 if primary of its view", states.is_primary.clone());
         quorate.register("is_voting", "1 if it may vote", states.is_voting.clone());
+        quorate.register(
+            "is_running",
+            "1 if it takes steps, 0 if it has no room for its log",
+            states.is_running.clone(),
+        );
+        quorate.register(
+            "is_saving",
+            "1 if states can be written, 0 if there is no room for them",
+            states.is_saving.clone(),
+        );
+        quorate.register(
+            "states_waiting",
+            "States of checkpoints waiting to be written",
+            states.waiting_states.clone(),
+        );
         quorate.register("executed", "The last number executed", states.executed.clone());
         quorate.register("stable", "The stable checkpoint", states.stable.clone());
         quorate.register("lag", "Numbers behind the furthest peer", states.lag.clone());
@@ -239,6 +284,11 @@ impl Metrics {
         self.suspicions.get_or_create(&CauseLabel { cause: cause.to_owned() }).inc();
     }
 
+    /// So many states wait to be written.
+    pub(super) fn on_waiting_states(&self, count: usize) {
+        self.states.waiting_states.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
     /// A connection was ended for what came over it.
     pub(super) fn disconnection(&self, cause: &str) {
         self.disconnections.get_or_create(&CauseLabel { cause: cause.to_owned() }).inc();
@@ -261,6 +311,8 @@ impl Metrics {
         states.view.set(number(status.view));
         states.is_primary.set(i64::from(status.is_primary()));
         states.is_voting.set(i64::from(status.is_voting()));
+        states.is_running.set(i64::from(status.running == super::status::RUNNING));
+        states.is_saving.set(i64::from(status.unsaved.is_none()));
         states.executed.set(number(status.executed));
         states.stable.set(number(status.stable));
         states.lag.set(number(status.lag()));
@@ -277,6 +329,9 @@ impl Metrics {
             let label = PeerLabel { peer: u64::from(peer.0) };
             states.outbox_bytes.get_or_create(&label).set(count(*bytes));
             raise(&self.dropped.get_or_create(&label), *dropped);
+        }
+        for (to, bytes) in traffic.posted {
+            raise(&self.posted.get_or_create(&ToLabel { to }), bytes);
         }
         for (cause, count) in &traffic.refusals {
             let label = CauseLabel { cause: (*cause).to_owned() };

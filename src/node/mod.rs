@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `start` | putting it together, on the thread that it lives on |
 //! | `owner` | the loop that owns the replica and its storage |
+//! | `checking` | a thread beside it, for what takes longer |
 //! | `inbox` | what waits for the loop, bounded and in turns |
 //! | `connections` | reading and checking what others send |
 //! | [`posts`] | what waits to be sent |
@@ -12,6 +13,7 @@
 //! | [`lying`] | the same for nodes of the test cluster that lie |
 //! | `watch`, `metrics` | what is seen of it |
 //! | [`status`], `admin` | what operators see |
+//! | `reception` | how many of them at a time, and for how long |
 //! | [`inquiry`] | what clients may ask of it |
 //! | `clock` | the time |
 //!
@@ -29,6 +31,7 @@
 //! live in one process.
 
 mod admin;
+mod checking;
 mod clock;
 mod connections;
 mod inbox;
@@ -38,6 +41,7 @@ mod metrics;
 pub mod outlet;
 mod owner;
 pub mod posts;
+mod reception;
 mod start;
 pub mod status;
 mod watch;
@@ -139,6 +143,15 @@ pub enum NodeError {
     /// Of what is on disk.
     #[error(transparent)]
     Storage(#[from] StorageError),
+    /// There is no room to start, or none that may be written.
+    #[error("{0}, then start the node again")]
+    NoRoomToStart(StorageError),
+    /// It was told to stop while there was no room.
+    #[error(
+        "stopped while there was no room for what it had to write, of which nothing was promised \
+         to anybody: {0}, then start the node again"
+    )]
+    NoRoomToStop(StorageError),
     /// A record of the log is not what was written.
     #[error(
         "record {index} of the log is no message of this cluster ({reject:?}): it has rotted, or \
@@ -249,7 +262,7 @@ impl Node {
         std::thread::Builder::new()
             .name(format!("replica {}", setup.id))
             .spawn(move || start::live(setup, options, outside, report))
-            .map_err(|error| NodeError::System { what: "thread", why: error.to_string() })?;
+            .map_err(start::no_thread)?;
         begun.await.unwrap_or(Err(NodeError::Bug))
     }
 }

@@ -4,6 +4,7 @@
 //! that was ready shares one sync. Nothing that promises leaves before the sync; the types
 //! see to it ([`crate::replica::Durable`]). No decision of the protocol is made here.
 
+use super::checking::Checking;
 use super::clock::Clock;
 use super::inbox::Inbox;
 use super::metrics::{From, Metrics};
@@ -13,7 +14,7 @@ use super::status::{self, Exhibit, PeerStatus, Status};
 use super::watch::{Watch, milliseconds};
 use super::{NodeError, Shared};
 use crate::crypto::Listed;
-use crate::message::{Received, Reject, Unjudged, Verifier};
+use crate::message::{Checked, Received, Reject, Unjudged, Verifier};
 use crate::net::{Alarm, Party, Reach};
 use crate::replica::{Durable, Effects, Input, Notice, Outgoing, Replica, Standing};
 use crate::storage::{Storage, StorageError};
@@ -41,6 +42,8 @@ pub(super) enum Arrival {
     Unjudged(Party, Unjudged),
     /// For the replica.
     Judged(Party, Received),
+    /// What came of checking a batch.
+    Checked(Checked),
     /// What became of a state that was to be written.
     Saved(Result<(Seq, Digest), StorageError>),
 }
@@ -51,7 +54,7 @@ impl Arrival {
         match self {
             Arrival::Unjudged(_, message) => message.is_relay(),
             Arrival::Judged(_, message) => message.is_relay(),
-            Arrival::Saved(_) => false,
+            Arrival::Checked(_) | Arrival::Saved(_) => false,
         }
     }
 }
@@ -86,7 +89,10 @@ pub(super) struct Owner {
     pub(super) watch: Watch,
     pub(super) shared: Arc<Shared>,
     pub(super) publish_due: Instant,
+    /// Why states wait to be written, if there is no room for them.
+    pub(super) unsaved: Option<&'static str>,
     pub(super) verifier: Arc<Verifier<Listed>>,
+    pub(super) checking: Checking,
     /// Who sent signatures that were not good; at most as many as are listed.
     pub(super) suspects: BTreeSet<Party>,
 }
@@ -145,10 +151,18 @@ impl Owner {
         for arrival in self.judge(arrivals) {
             let input = match arrival {
                 Judged::Input(input) => input,
-                Judged::Saved(Ok((seq, digest))) => Input::Saved(seq, digest),
+                Judged::Saved(Ok((seq, digest))) => {
+                    self.unsaved = None;
+                    self.metrics.saves.inc();
+                    Input::Saved(seq, digest)
+                }
                 // It is written once there is room; until then, nothing is forgotten.
                 Judged::Saved(Err(error)) if error.is_full() => {
-                    tracing::error!(%error, "a checkpoint's state waits to be written");
+                    tracing::error!(
+                        %error,
+                        "states wait to be written; this replica goes on by itself with them"
+                    );
+                    self.unsaved = Some(status::want_of_room(&error));
                     continue;
                 }
                 Judged::Saved(Err(error)) => return Err(NodeError::Storage(error)),
@@ -170,6 +184,20 @@ impl Owner {
         Ok(effects)
     }
 
+    /// Checks the batches that the replica wants checked: here and now, or beside this.
+    fn check(&mut self, effects: &mut Effects) {
+        loop {
+            let checks = self.checking.take(effects.take_checks());
+            if checks.is_empty() {
+                return;
+            }
+            for checked in self.verifier.check_all(checks) {
+                let now = self.clock.now();
+                effects.merge(self.replica.handle(now, Input::Checked(checked)));
+            }
+        }
+    }
+
     /// Judges the signatures of all that came, together. What is not good is counted, and
     /// from then on its sender's messages are judged apart: it makes others' no dearer.
     fn judge(&mut self, arrivals: Vec<Arrival>) -> Vec<Judged> {
@@ -180,6 +208,7 @@ impl Owner {
             match arrival {
                 Arrival::Saved(saved) => judged.push(Judged::Saved(saved)),
                 Arrival::Judged(from, message) => judged.push(input(from, message)),
+                Arrival::Checked(checked) => judged.push(Judged::Input(Input::Checked(checked))),
                 Arrival::Unjudged(from, message) => {
                     let is_suspect = self.suspects.contains(&from);
                     let (parties, messages) = if is_suspect { &mut suspect } else { &mut trusted };
@@ -210,7 +239,8 @@ impl Owner {
     }
 
     /// Writes what must be written, and sends what may be sent when it may.
-    async fn carry_out(&mut self, effects: Effects) -> Result<(), NodeError> {
+    async fn carry_out(&mut self, mut effects: Effects) -> Result<(), NodeError> {
+        self.check(&mut effects);
         let parts = effects.into_parts();
         let now = self.clock.now().instant;
         self.watch.on_records(now, &parts.records);
@@ -253,12 +283,15 @@ impl Owner {
                 }
                 Err(error) if error.is_full() => {
                     if !was_full {
-                        tracing::error!(%error, "this replica takes no steps until there is room");
+                        tracing::error!(
+                            %error,
+                            "this replica takes no steps until then, and goes on by itself"
+                        );
                     }
                     was_full = true;
-                    self.publish_now(status::DISK_FULL);
+                    self.publish_now(status::want_of_room(&error));
                     if self.inbox.wait_until_closed(FULL_RETRY).await {
-                        return Err(NodeError::Storage(error));
+                        return Err(NodeError::NoRoomToStop(error));
                     }
                 }
                 Err(error) => return Err(NodeError::Storage(error)),
@@ -295,11 +328,13 @@ impl Owner {
     fn publish_now(&mut self, running: &str) {
         let now = self.clock.now().instant;
         let primary = self.committee.primary(self.replica.view()).0;
+        self.metrics.on_waiting_states(self.storage.states_waiting());
         let confession = self.outlet.confession();
         let status = Status {
             malicious: confession.as_ref().map(|confession| confession.behaviour.clone()),
             confession,
             running: running.to_owned(),
+            unsaved: self.unsaved.map(str::to_owned),
             up_ms: milliseconds(Span(now.0)),
             wakes_in_ms: milliseconds(self.replica.next_deadline().since(now)),
             suspicion: self.watch.suspected(now),

@@ -5,6 +5,7 @@ use crate::net::{Link, Outbox, Room};
 use crate::types::{ClientId, ReplicaId};
 use bytes::Bytes;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
@@ -12,6 +13,8 @@ use tokio::sync::oneshot;
 pub struct Posts {
     links: BTreeMap<ReplicaId, Arc<Link>>,
     clients: Mutex<BTreeMap<ClientId, Desk>>,
+    bytes_to_replicas: AtomicU64,
+    bytes_to_clients: AtomicU64,
 }
 
 /// Where answers to one client wait.
@@ -25,18 +28,22 @@ impl Posts {
     /// Posts for these peers, and no client yet.
     pub(super) fn new(peers: impl IntoIterator<Item = ReplicaId>) -> Posts {
         let links = peers.into_iter().map(|peer| (peer, Arc::new(Link::new(peer)))).collect();
-        Posts { links, clients: Mutex::default() }
+        let (bytes_to_replicas, bytes_to_clients) = Default::default();
+        Posts { links, clients: Mutex::default(), bytes_to_replicas, bytes_to_clients }
     }
 
     /// Sends a frame to one peer.
     pub fn to_peer(&self, peer: ReplicaId, frame: Bytes) {
         if let Some(link) = self.links.get(&peer) {
+            self.bytes_to_replicas.fetch_add(frame.len() as u64, Ordering::Relaxed);
             link.outbox().push(frame);
         }
     }
 
     /// Sends a frame to every peer.
     pub fn to_everyone(&self, frame: &Bytes) {
+        let bytes = frame.len() * self.links.len();
+        self.bytes_to_replicas.fetch_add(bytes as u64, Ordering::Relaxed);
         self.links.values().for_each(|link| link.outbox().push(frame.clone()));
     }
 
@@ -44,6 +51,7 @@ impl Posts {
     pub fn to_client(&self, client: ClientId, frame: Bytes) {
         let outbox = self.clients().get(&client).map(|desk| Arc::clone(&desk.outbox));
         if let Some(outbox) = outbox {
+            self.bytes_to_clients.fetch_add(frame.len() as u64, Ordering::Relaxed);
             outbox.push(frame);
         }
     }
@@ -78,6 +86,14 @@ impl Posts {
         if clients.get(&client).is_some_and(|current| Arc::ptr_eq(&current.outbox, outbox)) {
             clients.remove(&client);
         }
+    }
+
+    /// How many bytes of frames were to be sent to whom, since the beginning.
+    pub(super) fn posted(&self) -> [(&'static str, u64); 2] {
+        [
+            ("replicas", self.bytes_to_replicas.load(Ordering::Relaxed)),
+            ("clients", self.bytes_to_clients.load(Ordering::Relaxed)),
+        ]
     }
 
     pub(super) fn connected_clients(&self) -> usize {

@@ -1,5 +1,6 @@
 //! The thread that a node lives on, and how all is put together there.
 
+use super::checking::Checking;
 use super::clock::Clock;
 use super::connections::{self, Hall};
 use super::inbox::Inbox;
@@ -53,12 +54,10 @@ pub(super) fn live(
     report: oneshot::Sender<Result<Handle, NodeError>>,
 ) {
     let begun = runtime::Builder::new_current_thread().enable_all().build();
-    let begun = begun
-        .map_err(|error| NodeError::System { what: "thread", why: error.to_string() })
-        .and_then(|runtime| {
-            let begun = runtime.block_on(begin(setup, options, outside))?;
-            Ok((runtime, begun))
-        });
+    let begun = begun.map_err(no_thread).and_then(|runtime| {
+        let begun = runtime.block_on(begin(setup, options, outside))?;
+        Ok((runtime, begun))
+    });
     // Nobody hears of it if whoever wanted the node has gone, and the handle with it, which
     // is the sign to stop.
     match begun {
@@ -129,6 +128,13 @@ async fn begin(setup: Setup, options: Options, outside: Outside) -> Result<Begun
         watch: Watch::new(Arc::clone(&metrics)),
         shared: Arc::clone(&shared),
         publish_due: Instant(0),
+        checking: Checking::start(
+            format!("checks {id}"),
+            Arc::clone(&verifier),
+            Arc::clone(&inbox),
+        )
+        .map_err(no_thread)?,
+        unsaved: None,
         verifier: Arc::clone(&verifier),
         suspects: BTreeSet::new(),
     };
@@ -163,6 +169,10 @@ async fn begin(setup: Setup, options: Options, outside: Outside) -> Result<Begun
     let (over, ended) = oneshot::channel();
     let handle = Handle { id, address, admin, shared, inbox, ended: Some(ended), tasks, closed };
     Ok(Begun { handle, owner, first, over })
+}
+
+pub(super) fn no_thread(error: io::Error) -> NodeError {
+    NodeError::System { what: "thread", why: error.to_string() }
 }
 
 /// Where those are served who connect.
@@ -203,10 +213,14 @@ fn open(
     let Place { id, cluster, data, options } = place;
     let identity = storage::Identity { cluster, replica: id };
     let on_saved = move |saved| inbox.put_urgent(Arrival::Saved(saved));
-    let (storage, found) = match recover {
-        true => Storage::recover(&data, identity, options, on_saved)?,
-        false => Storage::open(&data, identity, options, on_saved)?,
+    let opened = match recover {
+        true => Storage::recover(&data, identity, options, on_saved),
+        false => Storage::open(&data, identity, options, on_saved),
     };
+    let (storage, found) = opened.map_err(|error| match error.is_full() {
+        true => NodeError::NoRoomToStart(error),
+        false => NodeError::Storage(error),
+    })?;
     tracing::info!(
         records = found.records.len(),
         state = found.states.keys().next_back().map(|seq| seq.0),

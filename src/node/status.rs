@@ -3,6 +3,7 @@
 use super::outlet::Confession;
 use crate::message::Evidence;
 use crate::replica::{Replica, Standing, Suspicion};
+use crate::storage::StorageError;
 use crate::wire;
 use serde::{Deserialize, Serialize};
 
@@ -33,8 +34,13 @@ pub struct Status {
     pub role: String,
     /// `starting`, `recovering`, `voting` or `halted`.
     pub standing: String,
-    /// `running`, or why it takes no steps: `disk full`, or `stopped` and for what.
+    /// `running`, or why it takes no steps: `disk full`, `disk read-only`, or `stopped` and
+    /// for what.
     pub running: String,
+    /// Why states wait to be written though it takes steps: `disk full` or
+    /// `disk read-only`. Until they are, it votes for no checkpoint. Absent if none does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsaved: Option<String>,
     /// The last number executed.
     pub executed: u64,
     /// The stable checkpoint.
@@ -143,6 +149,7 @@ impl Status {
             role: if id == primary { "primary" } else { "backup" }.to_owned(),
             standing: standing(replica.standing()).to_owned(),
             running: RUNNING.to_owned(),
+            unsaved: None,
             executed: replica.executed().0,
             stable: replica.stable().0,
             stable_certificate: replica
@@ -189,6 +196,9 @@ impl Status {
         if self.running != RUNNING {
             obstacles.push(format!("it takes no steps: {}", self.running));
         }
+        if let Some(why) = &self.unsaved {
+            obstacles.push(format!("its checkpoints wait for the disk: {why}"));
+        }
         if !self.is_voting() {
             obstacles.push(format!("it does not vote: it is {}", self.standing));
         }
@@ -212,8 +222,13 @@ impl Status {
 /// It takes steps.
 pub const RUNNING: &str = "running";
 
-/// It takes none, since there is no room for its log.
-pub(super) const DISK_FULL: &str = "disk full";
+/// Why it takes none, or writes no states, in two words.
+pub(super) fn want_of_room(error: &StorageError) -> &'static str {
+    match error.is_read_only() {
+        true => "disk read-only",
+        false => "disk full",
+    }
+}
 
 const VOTING: &str = "voting";
 

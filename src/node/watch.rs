@@ -60,8 +60,9 @@ impl Watch {
             CheckedPeer::Status(status) => {
                 heard.told = Some((status.view.0, status.executed.0, status.stable.0));
             }
-            CheckedPeer::Part(..) => {
+            CheckedPeer::Part(.., part) => {
                 self.metrics.transferred_parts.inc();
+                self.metrics.transferred_bytes.inc_by(part.encoded_bytes() as u64);
             }
             _ => {}
         }
@@ -139,7 +140,10 @@ impl Watch {
                 self.metrics.suspicion(&format!("{suspicion:?}"));
                 self.suspected = Some((view.0, why, now));
             }
-            Notice::Entered(view) => tracing::info!(%view, "entered a view"),
+            Notice::Entered(view) => {
+                tracing::info!(%view, "entered a view");
+                self.metrics.views.inc();
+            }
             Notice::Evidence(evidence) => {
                 let replica = evidence.accused().replica;
                 tracing::warn!(%replica, "signed two things that conflict: it lies, or runs twice");

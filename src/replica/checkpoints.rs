@@ -4,7 +4,9 @@
 use super::promises::{Kind, Place};
 use super::tally::{Counted, Tally};
 use super::{Compaction, Notice, Record, Replica, Standing, To};
-use crate::message::{Checkpoint, CheckpointCertificate, PeerMessage, Reject, Signed, Verified};
+use crate::message::{
+    Checkpoint, CheckpointCertificate, PeerMessage, PrePrepare, Reject, Signed, Verified,
+};
 use crate::service::Tree;
 use crate::types::{Digest, Incarnation, ReplicaId, Seq, View};
 use std::collections::BTreeMap;
@@ -279,8 +281,16 @@ impl Replica {
         for (seq, tally) in &mut self.checkpoints.votes {
             tally.retain(|vote| counts(vote.by, *seq));
         }
+        let committee = self.committee;
         if let Some(active) = self.active_mut() {
             for slot in active.slots.values_mut() {
+                // What is prepared was so by what counted then.
+                let is_void =
+                    |one: &Verified<Signed<PrePrepare>>| !counts(one.body.by, one.body.seq);
+                if slot.proposal.as_ref().is_some_and(is_void) && !slot.is_prepared(committee) {
+                    (slot.proposal, slot.accepted) = (None, None);
+                }
+                slot.doubtful.take_if(|doubtful| is_void(&doubtful.proposal));
                 slot.prepares.retain(|vote| counts(vote.by, vote.seq));
                 slot.commits.retain(|vote| counts(vote.by, vote.seq));
             }

@@ -6,7 +6,7 @@
 //! only key is a [`Durable`], which whoever owns the disk makes after its sync.
 //! Effects of several inputs merge, so that one sync serves them all.
 
-use crate::message::{Batch, Verified};
+use crate::message::{Batch, Checked, Unchecked, Verified};
 use crate::message::{
     CheckedClient, CheckedPeer, Checkpoint, CheckpointCertificate, CommitCertificate, Evidence,
     NewView, PeerMessage, PrePrepare, Prepare, PreparedCertificate, Reject, Signed, ToClient,
@@ -49,6 +49,8 @@ pub enum Input {
     /// disk. (A state that was found to be wrong may be saved late, and is not the one
     /// that took its place.)
     Saved(Seq, Digest),
+    /// What came of checking a batch, which [`Parts::checks`] asked for.
+    Checked(Checked),
     /// The moment that [`super::Replica::next_deadline`] named has come.
     Tick,
 }
@@ -211,6 +213,7 @@ pub struct Effects {
     records: Vec<Record>,
     free: Vec<Outgoing>,
     bound: Vec<Outgoing>,
+    checks: Vec<Unchecked>,
     /// The bytes of results among what is told to clients.
     answer_bytes: usize,
     saves: Vec<Save>,
@@ -268,6 +271,9 @@ pub struct Parts {
     pub free: Vec<Outgoing>,
     /// To be sent after the sync.
     pub bound: Unsynced,
+    /// Batches whose signatures are to be checked, wherever and whenever that is done;
+    /// [`Input::Checked`] tells what came of it.
+    pub checks: Vec<Unchecked>,
     /// States to be written in the background.
     pub saves: Vec<Save>,
     /// Verified parts of a state that is being fetched, to be kept across a restart.
@@ -288,6 +294,7 @@ impl Effects {
         }
         self.free.extend(later.free);
         self.bound.extend(later.bound);
+        self.checks.extend(later.checks);
         self.answer_bytes += later.answer_bytes;
         self.saves.extend(later.saves);
         self.parts.extend(later.parts);
@@ -306,11 +313,17 @@ impl Effects {
             records: self.records,
             free: self.free,
             bound: Unsynced(self.bound),
+            checks: self.checks,
             saves: self.saves,
             parts: self.parts,
             compaction: self.compaction,
             notices: self.notices,
         }
+    }
+
+    /// Takes out what is to be checked, for whoever does that before the rest.
+    pub fn take_checks(&mut self) -> Vec<Unchecked> {
+        std::mem::take(&mut self.checks)
     }
 
     /// What happened, to look at.
@@ -352,6 +365,10 @@ impl Effects {
     pub(super) fn reply(&mut self, client: ClientId, message: ToClient) {
         self.answer_bytes += message.result_bytes();
         self.bound.push(Outgoing::Client(client, message));
+    }
+
+    pub(super) fn check(&mut self, batch: Unchecked) {
+        self.checks.push(batch);
     }
 
     pub(super) fn save(&mut self, seq: Seq, digest: Digest, tree: Tree) {

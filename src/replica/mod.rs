@@ -8,6 +8,7 @@
 //! | file | rules of |
 //! | --- | --- |
 //! | `ordering` | the normal case: proposals, prepares, commits, decisions, execution |
+//! | `vouching` | who checks what clients signed, and who waits for those who do |
 //! | `checkpoints` | checkpoints, the window, collection, divergence |
 //! | `views` | suspecting a primary, asking for a view, opening and entering one |
 //! | `waits` | how long a backup waits and for what; the slow primary; rotation |
@@ -35,6 +36,7 @@ pub mod tally;
 mod transfer;
 mod turns;
 mod views;
+mod vouching;
 mod waits;
 
 pub use effects::{
@@ -44,9 +46,10 @@ pub use effects::{
 pub use settings::Settings;
 pub use start::{Origin, Recovered, StartError};
 
+use crate::crypto::Scheme;
 use crate::message::{
     Batch, CheckedGenesis, CheckedPeer, CheckpointCertificate, CommitCertificate, Evidence, Fetch,
-    NewView, PreparedCertificate, Reject, Signed, Verified, ViewChange, Voter,
+    NewView, PreparedCertificate, Reject, Signed, Verified, Verifier, ViewChange, Voter,
 };
 use crate::types::{ClientId, Committee, Digest, Instant, Nonce, ReplicaId, Seq, View};
 use catch_up::{Heard, Peer, Wanted};
@@ -146,7 +149,8 @@ pub struct Replica {
     prepared: BTreeMap<Seq, Verified<PreparedCertificate>>,
     /// Decided entries above the stable checkpoint.
     decided: BTreeMap<Seq, Verified<CommitCertificate>>,
-    /// The batches of all these, and of the slots.
+    /// The batches of all these, and of what is accepted in the slots: nothing that is
+    /// unchecked, for whatever is in here may be proposed again.
     bodies: BTreeMap<Digest, Batch>,
     checkpoints: Checkpoints,
     /// Each replica's wish for the highest view, this one's included.
@@ -170,6 +174,9 @@ pub struct Replica {
     view_fetch_due: Instant,
     fill_up_due: Instant,
     fill_ups_accepted: waits::Allowance,
+    /// Who kept this replica waiting for its word on a batch, and until when nobody waits
+    /// for it; at most one entry for each other.
+    unreliable: BTreeMap<ReplicaId, Instant>,
     fetching: Option<catch_up::Fetching>,
     /// At most one entry for each client that ever had an operation executed.
     receipts_signed: BTreeMap<ClientId, clients::ReceiptsSigned>,
@@ -195,6 +202,7 @@ impl Replica {
                     self.on_saved(seq, digest);
                     (None, Ok(()))
                 }
+                Input::Checked(checked) => self.on_checked(checked),
                 Input::Tick => {
                     self.on_tick();
                     (None, Ok(()))
@@ -208,6 +216,25 @@ impl Replica {
         std::mem::take(&mut self.out)
     }
 
+    /// The same, for whoever checks batches at once and on the same thread.
+    pub fn handle_checking<S: Scheme>(
+        &mut self,
+        now: Now,
+        input: Input,
+        verifier: &Verifier<S>,
+    ) -> Effects {
+        let mut effects = self.handle(now, input);
+        loop {
+            let checks = effects.take_checks();
+            if checks.is_empty() {
+                return effects;
+            }
+            for checked in verifier.check_all(checks) {
+                effects.merge(self.handle(now, Input::Checked(checked)));
+            }
+        }
+    }
+
     fn on_peer(&mut self, from: ReplicaId, message: CheckedPeer) -> Result<(), Reject> {
         if from == self.id || !self.committee.has(from) {
             return Err(Reject::FromSelf);
@@ -215,9 +242,7 @@ impl Replica {
         match message {
             CheckedPeer::Relay(request) => self.on_relay(request),
             CheckedPeer::Recovery(recovery) => self.on_recovery(recovery),
-            CheckedPeer::Propose(proposal, batch, genuine) => {
-                self.on_pre_prepare(proposal, batch, genuine)
-            }
+            CheckedPeer::Propose(proposal, batch) => self.on_pre_prepare(proposal, batch),
             CheckedPeer::Prepare(vote) => self.on_prepare(vote),
             CheckedPeer::Commit(vote) => self.on_commit(vote),
             CheckedPeer::Checkpoint(vote) => self.on_checkpoint(vote),
@@ -253,6 +278,7 @@ impl Replica {
         self.tick_status();
         self.tick_wanted();
         self.tick_transfer();
+        self.tick_vouching();
         self.tick_waits();
         self.tick_opening();
         self.propose();
@@ -268,6 +294,7 @@ impl Replica {
             self.start_deadline(),
             self.wanted_deadline(),
             self.transfer_deadline(),
+            self.vouching_deadline(),
             self.wait_deadline(),
             self.opening_deadline(),
             self.fill_up_deadline(),

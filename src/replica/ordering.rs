@@ -1,15 +1,14 @@
 //! The normal case (§ Normal case): propose, prepare, commit, decide, execute.
 
 use super::promises::{Kind, Place};
-use super::slot::{Doubtful, Slot};
+use super::slot::Slot;
 use super::tally::Counted;
 use super::waits::longest_known;
 use super::{Active, Mode, Notice, Record, Replica, To};
 use crate::message::batch::NULL;
-use crate::message::travel::Genuine;
 use crate::message::{
-    Batch, Commit, CommitCertificate, PeerMessage, PrePrepare, Prepare, Reject, Reply, Signed,
-    ToClient, Verified,
+    Batch, Commit, CommitCertificate, Genuine, PeerMessage, PrePrepare, Prepare, Proposed, Reject,
+    Reply, Signed, ToClient, Verified,
 };
 use crate::types::{ReplicaId, Seq};
 
@@ -97,15 +96,13 @@ impl Replica {
 
     // Accepting a proposal.
 
-    /// A proposal of the primary (§ Normal case, 3). `genuine` is the verifier's word
-    /// on the requests in the batch.
+    /// A proposal of the primary (§ Normal case, 3).
     pub(super) fn on_pre_prepare(
         &mut self,
         proposal: Verified<Signed<PrePrepare>>,
-        batch: Option<Batch>,
-        genuine: Genuine,
+        batch: Proposed,
     ) -> Result<(), Reject> {
-        let PrePrepare { view, seq, digest, by } = proposal.body;
+        let PrePrepare { view, seq, by, .. } = proposal.body;
         if by.replica == self.id {
             return Err(Reject::FromSelf);
         }
@@ -114,30 +111,17 @@ impl Replica {
         self.require_window(seq)?;
         self.require_life(by, seq)?;
         if let Some(accepted) = self.slot(seq).and_then(|slot| slot.proposal.clone()) {
-            return self.on_second_proposal(&accepted, &proposal, batch);
+            return self.on_second_proposal(&accepted, &proposal, batch.exempt());
         }
         if seq <= self.active().expect("just required").chosen_up_to {
-            return self.on_chosen_proposal(proposal, batch);
+            return self.on_chosen_proposal(proposal, batch.exempt());
         }
         self.require_unpromised(&proposal.body)?;
-        let Some(batch) = batch else { return Err(Reject::NotChosen) };
-        if let Genuine::No(reject) = genuine {
-            return Err(reject);
+        match batch {
+            Proposed::Null => Err(Reject::NotChosen),
+            Proposed::Unfit(_, reject) => Err(reject),
+            Proposed::Unchecked(batch) => self.on_unchecked(proposal, batch),
         }
-        debug_assert_eq!(batch.digest(), digest, "the verifier compared them");
-        if let Some(earlier) = self.slot(seq).and_then(|slot| slot.doubtful.clone()) {
-            self.convict(proposal.conflict(&earlier.proposal));
-        }
-        if !self.is_time_supported(&batch, seq) {
-            self.slot_mut(seq).doubtful = Some(Doubtful { proposal, batch: Some(batch) });
-            return Err(Reject::BadTime);
-        }
-        let interval = self.settings.fill_up_interval;
-        if batch.is_fill_up() && !self.fill_ups_accepted.take(self.now.instant, interval) {
-            return Err(Reject::FillUpTooSoon);
-        }
-        self.accept(proposal, Some(batch));
-        Ok(())
     }
 
     /// The same again may bring the body; another digest is a lie.
@@ -184,14 +168,13 @@ impl Replica {
         }
     }
 
-    /// Whether this replica's clock supports the proposed time, or enough others vouch
-    /// for it: the primary, whose proposal counts, and those who prepared.
-    fn is_time_supported(&self, batch: &Batch, seq: Seq) -> bool {
-        if batch.time().distance(self.now.wall) <= self.genesis.parameters.time_tolerance {
-            return true;
-        }
-        let vouching = self.slot(seq).map_or(0, |slot| slot.prepares.number_for(batch.digest()));
-        vouching + 1 >= self.committee.weak_quorum()
+    /// Agrees with a proposal, since clients signed what is in it.
+    pub(super) fn accept_genuine(
+        &mut self,
+        proposal: Verified<Signed<PrePrepare>>,
+        batch: Genuine,
+    ) {
+        self.accept(proposal, Some(batch.into_batch()));
     }
 
     /// What is in a batch needs no other place in the order, unless that one has come
@@ -202,7 +185,8 @@ impl Replica {
         }
     }
 
-    /// Takes a proposal into its slot, and goes as far as that leads.
+    /// Takes a proposal into its slot, and goes as far as that leads: one of its own, one
+    /// that the view's opening chose, or one that is genuine.
     fn accept(&mut self, proposal: Verified<Signed<PrePrepare>>, batch: Option<Batch>) {
         let seq = proposal.body.seq;
         let mut known = Vec::new();
@@ -276,18 +260,6 @@ impl Replica {
             let message = PeerMessage::Propose(proposal.into_inner(), batch);
             // It may be one's own, recorded a moment ago and not on disk yet.
             self.out.send(To::Peer(to), message);
-        }
-    }
-
-    /// A doubtful proposal may have found enough to vouch for it.
-    fn reconsider(&mut self, seq: Seq) {
-        let Some(doubtful) = self.slot(seq).and_then(|slot| slot.doubtful.clone()) else {
-            return;
-        };
-        let supported =
-            doubtful.batch.as_ref().is_some_and(|batch| self.is_time_supported(batch, seq));
-        if supported && self.slot(seq).is_some_and(|slot| slot.proposal.is_none()) {
-            self.accept(doubtful.proposal, doubtful.batch);
         }
     }
 
@@ -379,6 +351,10 @@ impl Replica {
             return;
         }
         self.out.notice(Notice::Decided(seq, digest, certificate.view()));
+        // Decided is as good as checked.
+        if let Some(batch) = self.doubtful_body(seq, digest) {
+            self.store_body(batch);
+        }
         if !self.has_body(digest) {
             let voters = certificate.voters().map(|voter| voter.replica).collect();
             self.want(digest, voters);

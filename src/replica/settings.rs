@@ -20,6 +20,13 @@ pub struct Settings {
     /// How many of them it begins however little is in their batches. For more there must
     /// be enough to be worth a round of votes.
     pub eager: u64,
+    /// From so many requests in a batch on, this replica leaves it to others to check what
+    /// clients signed, where it is not its turn. Of smaller ones the check costs less than
+    /// the time until others have vouched.
+    pub vouched_from: usize,
+    /// How long it waits for them at least before it checks all the same. If agreement
+    /// takes longer, it waits so long, but not more than a quarter of the patience.
+    pub vouching_patience: Span,
     /// How often the primary proposes a fill-up while numbers must not stand still.
     pub fill_up_interval: Span,
     /// How much longer than agreement itself a primary may take to propose a request
@@ -38,6 +45,8 @@ impl Default for Settings {
             fetch_timeout: Span::milliseconds(300),
             pipeline: 8,
             eager: 2,
+            vouched_from: 16,
+            vouching_patience: Span::milliseconds(50),
             fill_up_interval: Span::milliseconds(20),
             slow_factor: 10,
             slow_floor: Span::milliseconds(100),

@@ -4,16 +4,55 @@
 
 use super::tally::Tally;
 use crate::message::{
-    Batch, Commit, CommitCertificate, PrePrepare, Prepare, PreparedCertificate, Signed, Verified,
+    Batch, Commit, CommitCertificate, Genuine, PrePrepare, Prepare, PreparedCertificate, Signed,
+    Unchecked, Verified,
 };
-use crate::types::{Committee, Digest, Instant, Seq, View};
+use crate::types::{Committee, Digest, Instant, Seq, Timestamp, View};
 
-/// A proposal whose time this replica's clock does not support; it waits for others to
-/// vouch for it.
+/// A proposal that this replica does not agree with yet: it has not seen that clients
+/// signed what is in it, or its clock does not support the time. It waits for that, or for
+/// others to vouch for both.
 #[derive(Clone, Debug)]
 pub(super) struct Doubtful {
     pub(super) proposal: Verified<Signed<PrePrepare>>,
-    pub(super) batch: Option<Batch>,
+    pub(super) body: Doubt,
+    /// Since when it is here.
+    pub(super) since: Instant,
+}
+
+/// How far the check of the signatures is.
+#[derive(Clone, Debug)]
+pub(super) enum Doubt {
+    /// Nobody here checks them yet.
+    Unchecked(Unchecked),
+    /// They are being checked.
+    Checking(Unchecked),
+    /// They are good.
+    Genuine(Genuine),
+}
+
+impl Doubt {
+    pub(super) fn digest(&self) -> Digest {
+        match self {
+            Doubt::Unchecked(batch) | Doubt::Checking(batch) => batch.digest(),
+            Doubt::Genuine(batch) => batch.digest(),
+        }
+    }
+
+    pub(super) fn time(&self) -> Timestamp {
+        match self {
+            Doubt::Unchecked(batch) | Doubt::Checking(batch) => batch.time(),
+            Doubt::Genuine(batch) => batch.time(),
+        }
+    }
+
+    /// The batch, where its digest is enough.
+    pub(super) fn exempt(self) -> Batch {
+        match self {
+            Doubt::Unchecked(batch) | Doubt::Checking(batch) => batch.exempt(),
+            Doubt::Genuine(batch) => batch.into_batch(),
+        }
+    }
 }
 
 /// One number in the current view.

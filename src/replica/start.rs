@@ -149,6 +149,7 @@ impl Replica {
             view_fetch_due: now.instant,
             fill_up_due: now.instant,
             fill_ups_accepted: Allowance::default(),
+            unreliable: BTreeMap::new(),
             receipts_signed: BTreeMap::new(),
             fetching: None,
             reads_from: BTreeMap::new(),

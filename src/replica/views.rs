@@ -461,7 +461,9 @@ impl Replica {
         new_view
             .proposals()
             .filter(|proposal| {
-                proposal.body.seq > self.stable() && proposal.body.seq <= self.window_end()
+                let PrePrepare { seq, by, .. } = proposal.body;
+                let counts = self.executor.lives().counts(by, seq);
+                seq > self.stable() && seq <= self.window_end() && counts
             })
             .map(|proposal| {
                 let mut slot = Slot::new(now);
@@ -481,9 +483,10 @@ impl Replica {
         }
         let Some(opening) = self.opening.clone() else { return };
         for proposal in opening.new_view.proposals() {
-            let (seq, digest) = (proposal.body.seq, proposal.body.digest);
+            let PrePrepare { seq, digest, by, .. } = proposal.body;
+            let counts = self.executor.lives().counts(by, seq);
             let is_taken = self.slot(seq).is_some_and(|slot| slot.proposal.is_some());
-            if seq > stable && seq <= end && !is_taken {
+            if seq > stable && seq <= end && counts && !is_taken {
                 let slot = self.slot_mut(seq);
                 slot.proposal = Some(proposal);
                 slot.accepted = Some(now);

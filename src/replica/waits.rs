@@ -109,7 +109,9 @@ impl Waits {
         self.served = true;
         if now.since(self.shrunk) >= self.patience {
             self.shrunk = now;
-            let least = settings.patience.max(median(&self.agreement).times(AGREEMENTS));
+            let are_some = self.agreement.len() as u64 >= AGREEMENTS;
+            let usual = if are_some { median(&self.agreement) } else { Span(0) };
+            let least = settings.patience.max(usual.times(AGREEMENTS));
             self.patience = self.patience.halved().max(least.min(self.patience));
         }
     }
@@ -132,6 +134,11 @@ impl Waits {
         if let Some(ordered) = ordered {
             push(&mut self.agreement, now.since(ordered));
         }
+    }
+
+    /// How long agreement takes of late; nothing while nothing was agreed on.
+    pub(super) fn usual_agreement(&self) -> Span {
+        median(&self.agreement)
     }
 
     /// Whether the primary takes far longer to propose than agreement takes.
@@ -208,7 +215,8 @@ impl Replica {
         // lacks it finds nobody else to learn it from.
         let undecided = self.active().and_then(|active| {
             let open = active.slots.range(self.shown().next()..);
-            let open = open.filter(|(seq, _)| !self.decided.contains_key(seq));
+            let is_open = |seq| seq > self.executed() || !self.decided.contains_key(&seq);
+            let open = open.filter(|(seq, _)| is_open(**seq));
             open.filter_map(|(_, slot)| slot.accepted).min()
         });
         let numbers = undecided.into_iter().chain(self.waits.owed_since).min();

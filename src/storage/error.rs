@@ -13,15 +13,34 @@ const RECOVER: &str = "check the disk, then start this replica once with `quorat
 pub enum StorageError {
     /// There is no room, or none that may be written. Nothing of what was asked is
     /// promised, nothing is lost, and the same may be tried again.
-    #[error(
-        "no room to write {}: {error}; make room, and this replica goes on by itself",
-        path.display()
-    )]
+    #[error("{}", want_of_room(path, error))]
     Full {
         /// What could not be written.
         path: PathBuf,
         /// In the system's words.
         error: io::Error,
+    },
+    /// The user that runs this replica may not do that.
+    #[error(
+        "{} cannot be used ({error}): it belongs to another user, or is protected; make it \
+         writable for the user that runs this replica, and start the node again",
+        path.display()
+    )]
+    NotPermitted {
+        /// What could not be used.
+        path: PathBuf,
+        /// In the system's words.
+        error: io::Error,
+    },
+    /// Something else is where a directory should be.
+    #[error(
+        "{} is no directory: name another one by 'data' in the replica's file, or move away what \
+         is there",
+        path.display()
+    )]
+    NotADirectory {
+        /// What is there.
+        path: PathBuf,
     },
     /// The disk failed. What was written last may be there or not; nothing more is
     /// written until the node starts again.
@@ -135,18 +154,42 @@ impl StorageError {
         matches!(self, StorageError::Full { .. })
     }
 
+    /// Whether the file system may only be read.
+    pub fn is_read_only(&self) -> bool {
+        let kind = io::ErrorKind::ReadOnlyFilesystem;
+        matches!(self, StorageError::Full { error, .. } if error.kind() == kind)
+    }
+
     /// What came of trying something, by the error that it gave.
     pub(super) fn when(doing: &'static str, path: &Path, error: io::Error) -> StorageError {
-        let path = path.to_owned();
         match is_want_of_room(&error) {
-            true => StorageError::Full { path, error },
-            false => StorageError::Failed { doing, path, error },
+            true => StorageError::Full { path: path.to_owned(), error },
+            false => StorageError::for_good(doing, path, error),
         }
     }
 
     /// The same for what must not be tried again, whatever the error: a failed sync.
     pub(super) fn for_good(doing: &'static str, path: &Path, error: io::Error) -> StorageError {
-        StorageError::Failed { doing, path: path.to_owned(), error }
+        let path = path.to_owned();
+        match error.kind() {
+            io::ErrorKind::PermissionDenied => StorageError::NotPermitted { path, error },
+            _ => StorageError::Failed { doing, path, error },
+        }
+    }
+}
+
+/// What is in the way of writing, and what helps.
+fn want_of_room(path: &Path, error: &io::Error) -> String {
+    let path = path.display();
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => format!(
+            "{path} cannot be written ({error}): mounted so, or made so by the system after \
+             errors of the disk; see to the disk, and mount it writable"
+        ),
+        io::ErrorKind::QuotaExceeded => {
+            format!("no room to write {path} ({error}): make room, or raise the quota")
+        }
+        _ => format!("no room to write {path} ({error}): make room on its file system"),
     }
 }
 

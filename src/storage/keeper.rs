@@ -1,11 +1,12 @@
 //! The thread that writes states, so that nobody waits for them.
 
+use super::backlog::Backlog;
 use super::error::StorageError;
 use super::states::{Job, States};
 use crate::types::{Digest, Seq};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long it waits for room before it tries again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
@@ -18,28 +19,53 @@ pub(super) type Tell = Box<dyn Fn(Result<(Seq, Digest), StorageError>) + Send>;
 
 /// The one who writes states.
 pub(super) struct Keeper {
-    jobs: Option<Sender<Job>>,
+    desk: Arc<Desk>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Where jobs are handed over.
+#[derive(Default)]
+struct Desk {
+    pile: Mutex<Pile>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Pile {
+    backlog: Backlog,
+    /// Nobody gives any more, or nobody takes.
+    is_closed: bool,
 }
 
 impl Keeper {
     pub(super) fn new(states: States, tell: Tell) -> Keeper {
-        let (jobs, received) = mpsc::channel();
-        let thread = Some(std::thread::spawn(move || run(states, &received, &tell)));
-        Keeper { jobs: Some(jobs), thread }
+        let desk = Arc::new(Desk::default());
+        let own = Arc::clone(&desk);
+        let thread = std::thread::spawn(move || {
+            run(states, &own, &tell);
+            own.close();
+        });
+        Keeper { desk, thread: Some(thread) }
     }
 
     /// Gives it something to do. After a failure, of which it told, nothing is done.
     pub(super) fn give(&self, job: Job) {
-        if let Some(jobs) = &self.jobs {
-            let _ = jobs.send(job);
+        let mut pile = self.desk.pile();
+        if !pile.is_closed {
+            pile.backlog.add(job);
+            self.desk.changed.notify_one();
         }
+    }
+
+    /// How many states wait to be written.
+    pub(super) fn waiting(&self) -> usize {
+        self.desk.pile().backlog.states()
     }
 }
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        self.jobs.take();
+        self.desk.end();
         if let Some(thread) = self.thread.take() {
             // A panic was printed when it happened.
             let _ = thread.join();
@@ -47,18 +73,69 @@ impl Drop for Keeper {
     }
 }
 
-fn run(mut states: States, received: &Receiver<Job>, tell: &Tell) {
-    while let Ok(first) = received.recv() {
-        let mut jobs = vec![first];
-        jobs.extend(received.try_iter().take(MOST_JOBS - 1));
-        if let Err(error) = carry_out(&mut states, &mut jobs, received, tell) {
-            tell(Err(error));
-            return;
+impl Desk {
+    fn pile(&self) -> MutexGuard<'_, Pile> {
+        self.pile.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is there is still done, and nothing more is taken.
+    fn end(&self) {
+        self.pile().is_closed = true;
+        self.changed.notify_one();
+    }
+
+    /// Nothing is done any more.
+    fn close(&self) {
+        let mut pile = self.pile();
+        pile.is_closed = true;
+        pile.backlog.clear();
+    }
+
+    /// The next jobs; none when all is done.
+    fn take(&self) -> Vec<Job> {
+        let waiting = |pile: &mut Pile| pile.backlog.is_empty() && !pile.is_closed;
+        let pile = self.changed.wait_while(self.pile(), waiting);
+        pile.unwrap_or_else(PoisonError::into_inner).backlog.take(MOST_JOBS)
+    }
+
+    /// Puts back what found no room, and waits a while. Says whether somebody still waits
+    /// for it to be done.
+    fn wait_for_room(&self, jobs: Vec<Job>) -> bool {
+        let mut pile = self.pile();
+        pile.backlog.put_back(jobs);
+        let waited = self.changed.wait_timeout_while(pile, TRY_AGAIN, |pile| !pile.is_closed);
+        !waited.unwrap_or_else(PoisonError::into_inner).0.is_closed
+    }
+}
+
+fn run(mut states: States, desk: &Desk, tell: &Tell) {
+    let mut is_full = false;
+    loop {
+        let jobs = desk.take();
+        if jobs.is_empty() {
+            break;
         }
-        for job in &jobs {
-            if let Job::Save(save) = job {
-                tell(Ok((save.seq, save.digest)));
+        match states.carry_out(&jobs) {
+            Ok(()) => {
+                is_full = false;
+                let saved = jobs.iter().filter_map(|job| match job {
+                    Job::Save(save) => Some((save.seq, save.digest)),
+                    Job::Parts(_) | Job::Forget(_) => None,
+                });
+                saved.for_each(|saved| tell(Ok(saved)));
             }
+            Err(error) if error.is_full() => {
+                if !std::mem::replace(&mut is_full, true) {
+                    tell(Err(error));
+                }
+                // If the node stops, what is not written is not promised.
+                match wait_for_room(&mut states, desk, jobs) {
+                    Ok(true) => {}
+                    Ok(false) => return,
+                    Err(error) => return tell(Err(error)),
+                }
+            }
+            Err(error) => return tell(Err(error)),
         }
     }
     if let Err(error) = states.close() {
@@ -66,49 +143,21 @@ fn run(mut states: States, received: &Receiver<Job>, tell: &Tell) {
     }
 }
 
-/// Carries out the jobs, and those that come while it waits for room.
-fn carry_out(
+/// Waits until the store can be opened again, which takes room too; what it is worth is seen
+/// when it is used. Says whether somebody still waits for the jobs to be done.
+fn wait_for_room(
     states: &mut States,
-    jobs: &mut Vec<Job>,
-    received: &Receiver<Job>,
-    tell: &Tell,
-) -> Result<(), StorageError> {
-    let mut is_told = false;
+    desk: &Desk,
+    mut jobs: Vec<Job>,
+) -> Result<bool, StorageError> {
     loop {
-        let error = match states.carry_out(jobs) {
-            Ok(()) => return Ok(()),
-            Err(error) if error.is_full() => error,
+        if !desk.wait_for_room(std::mem::take(&mut jobs)) {
+            return Ok(false);
+        }
+        match states.reopen() {
+            Ok(()) => return Ok(true),
+            Err(error) if error.is_full() => {}
             Err(error) => return Err(error),
-        };
-        if !std::mem::replace(&mut is_told, true) {
-            tell(Err(error));
-        }
-        loop {
-            if !wait_for_room(received, jobs) {
-                // The node stops; what is not written is not promised.
-                jobs.clear();
-                return Ok(());
-            }
-            match states.reopen() {
-                Ok(()) => break,
-                // To open the store takes room too.
-                Err(error) if error.is_full() => {}
-                Err(error) => return Err(error),
-            }
-        }
-    }
-}
-
-/// Waits a while, and takes the jobs that come meanwhile; parts can be fetched again.
-/// Says whether somebody still waits for what is done.
-fn wait_for_room(received: &Receiver<Job>, jobs: &mut Vec<Job>) -> bool {
-    let end = Instant::now() + TRY_AGAIN;
-    loop {
-        match received.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(Job::Parts(_)) => {}
-            Ok(job) => jobs.push(job),
-            Err(RecvTimeoutError::Timeout) => return true,
-            Err(RecvTimeoutError::Disconnected) => return false,
         }
     }
 }

@@ -21,12 +21,16 @@
 //! | `replay` | reading them back; what is a torn end, and what is damage |
 //! | `log`, `spare`, `manifest` | the segments: writing, room made ahead, which there are |
 //! | `states`, `keeper` | the states, and the thread that writes them |
+//! | `backlog` | what waits for that thread, within bounds |
+//! | `hush` | calls of what may panic over a rotten file |
 //! | `store` | the file that they are in |
 //! | `medium` | the few operations on files that the log needs |
 
+mod backlog;
 mod entry;
 mod error;
 mod frame;
+mod hush;
 mod keeper;
 mod lock;
 mod log;
@@ -207,7 +211,13 @@ impl Storage {
         self.keeper.give(Job::Save(save));
     }
 
-    /// Has parts of a state kept, in the background. The last few may be lost in a crash.
+    /// How many states wait to be written.
+    pub fn states_waiting(&self) -> usize {
+        self.keeper.waiting()
+    }
+
+    /// Has parts of a state kept, in the background. The last few may be lost in a crash,
+    /// and those for which the disk is too slow are not kept.
     pub fn keep_parts(&mut self, parts: Vec<(Seq, TreePath, Part)>) {
         if !parts.is_empty() {
             self.keeper.give(Job::Parts(parts));
@@ -216,7 +226,11 @@ impl Storage {
 }
 
 fn make_directory(directory: &Path) -> Result<(), StorageError> {
-    fs::create_dir_all(directory).map_err(|error| StorageError::when("making", directory, error))
+    let made = fs::create_dir_all(directory);
+    made.map_err(|error| match directory.exists() && !directory.is_dir() {
+        true => StorageError::NotADirectory { path: directory.to_owned() },
+        false => StorageError::when("making", directory, error),
+    })
 }
 
 /// Refuses states without a log: that was there as long as they were.

@@ -14,6 +14,7 @@
 
 use super::Identity;
 use super::error::{self, StorageError};
+use super::hush::hushed;
 use super::store::{self, Open};
 use crate::crypto::ClusterId;
 use crate::replica::Save;
@@ -27,7 +28,6 @@ use redb::{
 };
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path as FilePath, PathBuf};
 
 const ABOUT: TableDefinition<&str, &[u8]> = TableDefinition::new("about");
@@ -120,7 +120,10 @@ impl States {
         if stable > latest.unwrap_or_default() {
             let why = match loaded.rotten.as_slice() {
                 [] => "none was ever written, or the file was removed".to_owned(),
-                rotten => format!("those of {rotten:?} are not as they were written"),
+                rotten => {
+                    let numbers: Vec<String> = rotten.iter().map(Seq::to_string).collect();
+                    format!("those of {} are not as they were written", numbers.join(", "))
+                }
             };
             return Err(StorageError::StateLost { path: states.path.clone(), stable, why });
         }
@@ -183,7 +186,7 @@ impl States {
         &mut self,
         what: impl FnOnce(&mut States) -> Result<T, Trouble>,
     ) -> Result<T, StorageError> {
-        let done = catch_unwind(AssertUnwindSafe(|| what(self)));
+        let done = hushed(|| what(self));
         let path = self.path.clone();
         let done = done.unwrap_or(Err(Trouble::Nonsense("the store gave up on what it read")));
         done.map_err(|trouble| trouble.into_error(path))
@@ -192,7 +195,7 @@ impl States {
     /// Closes the file; a store that gave up may do so once more.
     fn shut(&mut self) {
         let database = self.database.take();
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
+        let _ = hushed(|| drop(database));
     }
 
     fn begin(&self) -> Result<WriteTransaction, Trouble> {

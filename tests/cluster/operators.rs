@@ -88,6 +88,17 @@ fn the_demonstration_shows_that_a_liar_was_outvoted() {
     assert!(told.contains("colour is \"green\""), "{told}");
 }
 
+/// The replicas of another would be taken for its own.
+#[test]
+fn a_demonstration_of_a_cluster_that_runs_is_refused() {
+    let folder = folder();
+    let _processes = processes(&folder, &[]);
+    let output = quorate(&folder, &["demo", "--once", "--dir", "cluster"]);
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(7), "{told}");
+    assert!(told.contains("run already? End it, or choose another --dir"), "{told}");
+}
+
 #[test]
 fn a_demonstration_of_more_faults_than_are_borne_is_refused() {
     let folder = folder();
@@ -131,6 +142,9 @@ fn status_counts_what_can_be_lost_and_evidence_convicts() {
     processes.kill(3);
     let after = status(3);
     assert_eq!((&after["serves"], &after["rows"][3]["reached"]), (&false.into(), &false.into()));
+    let missing = "2 replicas take part, and 3 are needed; missing: replica 1 (caught lying), \
+                   replica 3 (not reached)";
+    assert_eq!(after["waits"][0], missing);
     assert!(after["advice"].as_array().is_some_and(|advice| advice.len() == 2), "{after}");
 }
 
@@ -208,4 +222,38 @@ async fn a_cluster_in_one_process_serves_though_a_replica_stops_and_another_cons
     let place = cluster.layout().directory.clone();
     cluster.shutdown().await.expect("in order");
     assert!(!Path::new(&place).exists(), "its files are gone");
+}
+
+/// Whoever holds the file of another cluster is told so, and by the exit code.
+#[test]
+fn the_client_of_another_cluster_is_not_authorised() {
+    let folder = folder();
+    let _processes = processes(&folder, &[]);
+    let ports = ports::free(4);
+    let options = InitOptions {
+        directory: folder.path().join("other"),
+        ports: Ports::Given(ports),
+        ..InitOptions::default()
+    };
+    let other = config::init(&options).expect("a new folder");
+    let text = std::fs::read_to_string(&other.cluster).expect("it is there");
+    let theirs = folder.path().join("cluster/config/cluster.toml");
+    let theirs = std::fs::read_to_string(theirs).expect("it is there");
+    let addresses = |text: &str| -> Vec<String> {
+        text.lines().filter(|line| line.starts_with("address")).map(str::to_owned).collect()
+    };
+    let moved = addresses(&text).into_iter().zip(addresses(&theirs));
+    let text = moved.fold(text, |text, (from, to)| text.replace(&from, &to));
+    std::fs::write(&other.cluster, text).expect("a disk");
+    let client = ["--config", "other/config/client-0.toml"];
+    for command in [&["status"][..], &["evidence", "list"], &["get", "key"], &["put", "key", "1"]] {
+        let output = quorate(&folder, &[command, &client].concat());
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(6), "{command:?}: {told}");
+    }
+    let replica = ["get", "key", "--config", "other/config/replica-0.toml"];
+    let output = quorate(&folder, &replica);
+    assert_eq!(output.status.code(), Some(7));
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(told.contains("is the file of a replica"), "{told}");
 }

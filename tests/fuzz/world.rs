@@ -150,7 +150,7 @@ impl World {
 
     fn input(&mut self, id: usize, input: Input) {
         let now = self.time();
-        let effects = self.replicas[id].handle(now, input);
+        let effects = self.replicas[id].handle_checking(now, input, &self.verifier);
         self.carry_out(id, effects);
     }
 

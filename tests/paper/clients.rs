@@ -2,7 +2,6 @@
 
 use crate::support::{Behind, Out, Solo, get, put};
 use crate::world::{World, parameters};
-use quorate::message::travel::Genuine;
 use quorate::message::{
     ClientMessage, Item, Parameters, PeerMessage, Reject, ReplyOutcome, ToClient,
 };
@@ -243,7 +242,7 @@ fn the_largest_legal_bundle_fits_in_a_batch() {
     let out = solo.submit(&request);
     let batch = out.proposals()[0].1.clone();
     assert_eq!(batch.items(), [Item::Request(request)]);
-    assert_eq!(solo.verifier.genuine(&batch), Genuine::Yes);
+    assert!(solo.is_genuine(&batch));
 }
 
 /// No global limit drops a listed client's request: all windows together have room.

@@ -19,3 +19,4 @@ mod rejects;
 mod storage_and_recovery;
 mod support;
 mod view_change;
+mod vouching;

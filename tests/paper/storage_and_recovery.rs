@@ -295,7 +295,8 @@ fn effects_of_several_inputs_share_one_sync() {
     for message in messages {
         let checked = solo.verifier.peer(message).expect("a good proposal");
         let input = Input::Peer { from: ReplicaId(0), message: Box::new(checked) };
-        merged.merge(solo.replica_mut().handle(now, input));
+        let verifier = solo.verifier.clone();
+        merged.merge(solo.replica_mut().handle_checking(now, input, &verifier));
     }
     let parts = merged.into_parts();
     assert_eq!(parts.records.len(), 2);

@@ -8,8 +8,8 @@ use quorate::message::batch::NULL;
 use quorate::message::{
     Batch, Body, CheckedClient, CheckedGenesis, Checkpoint, CheckpointCertificate, ClientMessage,
     Commit, CommitCertificate, Evidence, Fetch, Item, NewView, Parameters, PeerMessage, PrePrepare,
-    Prepare, PreparedCertificate, RecoveryRequest, Reject, Reply, Request, Signed, StartAnswer,
-    Status, ToClient, Verified, Verifier, ViewChange, Voter, new_view,
+    Prepare, PreparedCertificate, Proposed, RecoveryRequest, Reject, Reply, Request, Signed,
+    StartAnswer, Status, ToClient, Verified, Verifier, ViewChange, Voter, new_view,
 };
 use quorate::replica::{
     Compaction, Durable, Effects, Input, Notice, Now, Origin, Outgoing, Recalled, Record,
@@ -194,9 +194,18 @@ impl Solo {
         out
     }
 
+    /// Whether a batch is within the limits and everything in it well signed.
+    pub fn is_genuine(&self, batch: &Batch) -> bool {
+        match self.verifier.proposed(batch.clone()) {
+            Proposed::Unchecked(batch) => self.verifier.check(batch).verdict.is_ok(),
+            Proposed::Null | Proposed::Unfit(..) => false,
+        }
+    }
+
     pub fn input(&mut self, input: Input) -> Out {
         let now = Now { instant: self.now, wall: self.wall() };
-        let effects = self.running.as_mut().expect("it runs").handle(now, input);
+        let running = self.running.as_mut().expect("it runs");
+        let effects = running.handle_checking(now, input, &self.verifier);
         self.carry_out(effects)
     }
 

@@ -10,3 +10,11 @@ deliver
 order
 replies c0 9
 ----
+r0 r1 r2 r3: executes 1-5
+1 [c0#1 put a 1]
+2 [c0#2 put a 2]
+3 [c0#3 put a 3]
+4 [c0#4 put a 4]
+5 [c0#9 put b 1]
+r0 r1 r2 r3: put at 5
+accepted

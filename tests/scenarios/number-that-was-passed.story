@@ -10,3 +10,8 @@ replies c0 5
 rejects r1
 order
 ----
+r0 r1 r2 r3: executes 1
+r0 r1 r2 r3: refused, another session with this client's key has gone past this number: does somebody else use the key, or are requests of an earlier session still under way?
+accepted
+Acknowledged 1
+1 [c0#9 put a 1]

@@ -25,6 +25,8 @@ pass 2s
 state
 agree
 ----
+r2: stable at 4
+r2: stable at 8
 r2: stable at 12
 r2: executes 13-14
 r0 r1 r2 r3: view 0, executed 14, stable 12, voting

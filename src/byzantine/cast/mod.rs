@@ -68,6 +68,11 @@ pub fn cast() -> Vec<Role> {
             Tell(primary::forged_request)
         ),
         role!(
+            "forging-together",
+            "as primary, proposes what no client signed, and all liars vouch for it",
+            Tell(primary::forge_together)
+        ),
+        role!(
             "doubler",
             "as primary, puts every request into the batch twice, and again into the next",
             primary::Doubler::default()

@@ -108,18 +108,46 @@ pub(super) fn wrong_digest(
     }
 }
 
+/// The same batch, but that its first request is one that its client never signed.
+fn forged(batch: &Batch) -> Option<Batch> {
+    let mut items = batch.items().to_vec();
+    match items.first_mut()? {
+        Item::Request(request) => request.body.operations = List(vec![Blob::from("a forgery")]),
+        Item::Recovery(_) => return None,
+    }
+    Some(Batch::new(batch.time(), items))
+}
+
 pub(super) fn forged_request(
     liar: &mut Liar,
     _: ReplicaId,
     message: PeerMessage,
 ) -> Vec<PeerMessage> {
     let Some((body, batch)) = own(liar, &message) else { return vec![message] };
-    let Some(Item::Request(request)) = batch.items().first() else { return vec![message] };
-    let mut forged = request.clone();
-    forged.body.operations = List(vec![Blob::from("a forgery")]);
-    let mut items = batch.items().to_vec();
-    items[0] = Item::Request(forged);
-    vec![propose(liar, body, Batch::new(batch.time(), items))]
+    forged(batch).map_or_else(|| vec![message.clone()], |batch| vec![propose(liar, body, batch)])
+}
+
+/// With the votes of every liar, who all say that they have checked it. Some of the others
+/// are told the truth beside it, before or after.
+pub(super) fn forge_together(
+    liar: &mut Liar,
+    to: ReplicaId,
+    message: PeerMessage,
+) -> Vec<PeerMessage> {
+    let Some((body, batch)) = own(liar, &message) else { return vec![message] };
+    let Some(forged) = forged(batch) else { return vec![message] };
+    let lie = PrePrepare { digest: forged.digest(), ..*body };
+    let members = liar.conspirators();
+    let votes = members.into_iter().flat_map(|member| votes_of(liar, member, &lie));
+    let mut all: Vec<PeerMessage> = votes.collect();
+    all.insert(0, propose(liar, body, forged));
+    match liar.random.below(4) {
+        _ if liar.is_favoured(to) => {}
+        0 => all.push(message),
+        1 => all.insert(0, message),
+        _ => {}
+    }
+    all
 }
 
 /// Every second batch holds its items twice; the others bring those of the one before.

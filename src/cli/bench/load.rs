@@ -5,6 +5,7 @@
 //! what is *due* while it is measured counts, from the time at which it was due and however
 //! late its answer is.
 
+use super::fill;
 use super::tally::Tally;
 use super::target::Target;
 use super::work::{Request, Settings, Work};
@@ -19,9 +20,6 @@ use tokio::task::JoinSet;
 
 /// So many clients connect at a time: replicas bear no more handshakes of one address.
 const CONNECTING: usize = 32;
-
-/// So many keys are written at a time before reads are measured.
-const FILLING: usize = 64;
 
 /// After an error, a place waits for so long: a cluster that is down is not asked as fast
 /// as this machine can.
@@ -39,7 +37,7 @@ pub(super) enum Pace {
 /// Clients that are connected.
 pub(super) struct Load {
     work: Work,
-    keys: u32,
+    settings: Settings,
     clients: Vec<KeyValueClient>,
     is_filled: bool,
 }
@@ -83,7 +81,7 @@ impl Course {
 impl Load {
     pub(super) fn new(settings: Settings) -> Load {
         let work = Work::new(settings);
-        Load { work, keys: settings.keys, clients: Vec::new(), is_filled: false }
+        Load { work, settings, clients: Vec::new(), is_filled: false }
     }
 
     /// Connects as many clients, and has each ask once: what is measured are no handshakes.
@@ -110,26 +108,11 @@ impl Load {
 
     /// Writes all keys, once.
     pub(super) async fn fill(&mut self) -> Result<(), Failure> {
-        if self.is_filled {
-            return Ok(());
+        if !self.is_filled {
+            let Settings { keys, value_bytes, .. } = self.settings;
+            fill::fill(&self.clients, &self.work, keys, value_bytes).await.map_err(failure)?;
+            self.is_filled = true;
         }
-        let mut writing = JoinSet::new();
-        let places = FILLING.max(self.clients.len());
-        for place in 0..places {
-            let client = self.clients[place % self.clients.len()].clone();
-            let (mut work, keys) = (self.work.drawn_by(place as u64), self.keys);
-            writing.spawn(async move {
-                let first = u32::try_from(place).unwrap_or(u32::MAX);
-                for key in (first..keys).step_by(places) {
-                    ask(&client, work.fill(key)).await?;
-                }
-                Ok::<(), Error>(())
-            });
-        }
-        while let Some(written) = writing.join_next().await {
-            written.expect("writing does not panic").map_err(failure)?;
-        }
-        self.is_filled = true;
         Ok(())
     }
 

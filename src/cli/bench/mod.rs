@@ -4,16 +4,20 @@
 //! | --- | --- |
 //! | `target` | the cluster that is loaded: its own processes, or one that runs |
 //! | `work` | what is asked: keys, values, reads and writes |
+//! | `fill` | all keys written before |
 //! | `load` | the clients: in a closed loop, or at a rate |
 //! | `tally` | what came of it: times, errors |
 //! | `usage` | what processes took of the machine |
+//! | `traffic` | what replicas sent |
 //! | `report`, `plot` | the figures, for people and programs |
 
+mod fill;
 mod load;
 mod plot;
 mod report;
 mod tally;
 mod target;
+mod traffic;
 mod usage;
 mod work;
 
@@ -23,9 +27,11 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use load::{Load, Pace};
 use report::{Report, Run};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::PathBuf;
 use std::time::Duration;
-use target::Target;
+use target::{Local, Target};
+use tokio::task::block_in_place;
 use work::{Distribution, Workload};
 
 /// The most clients of one measurement.
@@ -39,6 +45,8 @@ const MOST_CLIENTS: i64 = 10_000;
   quorate bench --clients 1,16,64,256 --plot curve.svg
   quorate bench --clients 1 --in-flight 256          one client, many requests at once
   quorate bench --clients 64 --rate 2000             asks on time, whatever is answered
+  quorate bench --replicas 7 --byzantine 1=equivocating
+  quorate bench --keys 1000000 --fill                writes among a million keys
   quorate bench --cluster demo --clients 4 -o json   a cluster that runs, its clients' keys
 
 Without --rate each client asks again as soon as it is answered, and --in-flight says how many
@@ -51,6 +59,8 @@ pub struct Bench {
     /// runs, as 'quorate init' made it
     #[arg(long, value_name = "local|DIR", default_value = "local")]
     cluster: PathBuf,
+    #[command(flatten)]
+    local: Local,
     /// How many clients; several numbers are measured one after another
     #[arg(long, value_name = "N,...", value_delimiter = ',', default_value = "16",
           value_parser = clap::value_parser!(u32).range(1..=MOST_CLIENTS))]
@@ -81,6 +91,9 @@ pub struct Bench {
     #[arg(long, value_name = "N", default_value_t = 10_000,
           value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     keys: u32,
+    /// Write all keys first, as is done anyway before reads
+    #[arg(long)]
+    fill: bool,
     /// Which keys are asked for
     #[arg(long, value_enum, default_value_t = Distribution::Uniform)]
     distribution: Distribution,
@@ -98,8 +111,12 @@ pub struct Bench {
 impl Bench {
     /// Runs it.
     pub fn run(&self) -> Result<(), Failure> {
+        // Each client has a connection to each replica. Where more are not allowed, there are
+        // as many as before.
+        let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+        let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
         let most = self.clients.iter().copied().max().unwrap_or(1);
-        let mut target = Target::open(&self.cluster, most)?;
+        let mut target = Target::open(&self.cluster, most, &self.local)?;
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         builder.worker_threads(self.threads());
         let runtime = builder.enable_all().build();
@@ -107,7 +124,7 @@ impl Bench {
             .map_err(|error| Failure::local(format!("the system gives no threads: {error}")))?;
         let runs = runtime.block_on(self.measure(&mut target));
         runtime.shutdown_background();
-        let report = Report::new(self, runs?);
+        let report = Report::new(self, target.replicas(), runs?);
         drop(target);
         if let Some(path) = &self.plot {
             let written = std::fs::write(path, plot::draw(&report));
@@ -128,7 +145,7 @@ impl Bench {
         for count in &self.clients {
             progress.set_message(format!("{count} clients connect"));
             load.connect(target, *count).await?;
-            if self.workload != Workload::Put {
+            if self.fill || self.workload != Workload::Put {
                 progress.set_message("keys are written");
                 load.fill().await?;
             }
@@ -157,12 +174,12 @@ impl Bench {
             }
         };
         wait("warm-up", self.warm_up).await;
-        let before = target.usage();
+        let before = block_in_place(|| target.usage());
         let began = running.measure();
         wait("measured", self.seconds).await;
         running.stop();
         let seconds = began.elapsed().as_secs_f64();
-        let usage = target.usage().since(&before);
+        let usage = block_in_place(|| target.usage()).since(&before);
         progress.set_message(format!("{clients} clients, the last answers"));
         let tally = running.end().await;
         match tally.is_empty() {

@@ -18,6 +18,12 @@ pub(super) struct Report {
     value_bytes: u32,
     in_flight: u32,
     rate: Option<u32>,
+    /// How many there are.
+    replicas: usize,
+    /// Which of them lie, and how.
+    byzantine: Vec<String>,
+    /// Whether all keys were written before.
+    filled: bool,
     pub(super) runs: Vec<Run>,
 }
 
@@ -36,6 +42,8 @@ pub(super) struct Run {
     client_process: Process,
     /// Of all processes together, in microseconds.
     cpu_us_per_operation: Option<f64>,
+    /// What all replicas sent each other and the clients, before encryption.
+    sent_bytes_per_operation: Option<f64>,
 }
 
 /// How long answers took, in microseconds.
@@ -57,6 +65,10 @@ struct Process {
     cpu_percent: f64,
     cpu_us_per_operation: f64,
     peak_memory_bytes: u64,
+    /// What it wrote to disks.
+    written_bytes_per_operation: f64,
+    /// What it sent, before encryption; none for the clients.
+    sent_bytes_per_operation: Option<f64>,
 }
 
 impl Process {
@@ -67,6 +79,8 @@ impl Process {
             cpu_percent: 100.0 * cpu / seconds,
             cpu_us_per_operation: 1e6 * cpu / operations as f64,
             peak_memory_bytes: usage.peak_memory,
+            written_bytes_per_operation: usage.written as f64 / operations as f64,
+            sent_bytes_per_operation: usage.sent.map(|sent| sent as f64 / operations as f64),
         }
     }
 }
@@ -99,6 +113,9 @@ impl Run {
             },
             errors: tally.errors.iter().map(|(kind, (count, _))| (*kind, *count)).collect(),
             cpu_us_per_operation: is_known.then_some(all + client_process.cpu_us_per_operation),
+            sent_bytes_per_operation: is_known
+                .then(|| replicas.iter().map(|one| one.sent_bytes_per_operation).sum())
+                .flatten(),
             replicas,
             client_process,
         }
@@ -106,7 +123,7 @@ impl Run {
 }
 
 impl Report {
-    pub(super) fn new(bench: &Bench, runs: Vec<Run>) -> Report {
+    pub(super) fn new(bench: &Bench, replicas: usize, runs: Vec<Run>) -> Report {
         Report {
             version: env!("CARGO_PKG_VERSION"),
             workload: bench.workload,
@@ -115,6 +132,9 @@ impl Report {
             value_bytes: bench.value_bytes,
             in_flight: bench.in_flight,
             rate: bench.rate,
+            replicas,
+            byzantine: bench.local.liars().collect(),
+            filled: bench.fill || bench.workload != super::Workload::Put,
             runs,
         }
     }
@@ -150,6 +170,7 @@ impl Report {
             "errors",
             "CPU µs each",
             "of clients",
+            "bytes sent each",
             "replicas' CPU",
             "memory",
         ]);
@@ -187,6 +208,7 @@ impl Run {
             self.errors.values().sum::<u64>().to_string(),
             self.cpu_us_per_operation.map_or("-".to_owned(), |cpu| format!("{cpu:.0}")),
             format!("{:.0}", self.client_process.cpu_us_per_operation),
+            self.sent_bytes_per_operation.map_or("-".to_owned(), |bytes| format!("{bytes:.0}")),
             shares.join(" "),
             peak.map_or("-".to_owned(), |bytes| format!("{} MiB", bytes >> 20)),
         ]

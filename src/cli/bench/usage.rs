@@ -19,6 +19,10 @@ pub(super) struct Usage {
     pub(super) cpu: Duration,
     /// The most memory that it ever had, in bytes.
     pub(super) peak_memory: u64,
+    /// What it had written to disks, in bytes.
+    pub(super) written: u64,
+    /// The bytes of frames that it sent, if it is a replica that tells.
+    pub(super) sent: Option<u64>,
 }
 
 /// What the replicas that run here took, and the clients, which are this process.
@@ -39,9 +43,9 @@ impl Usages {
     /// What was taken since then.
     pub(super) fn since(mut self, before: &Usages) -> Usages {
         for (id, usage) in &mut self.replicas {
-            usage.cpu -= before.replicas.get(id).map_or(Duration::ZERO, |usage| usage.cpu);
+            *usage = usage.since(before.replicas.get(id).copied().unwrap_or_default());
         }
-        self.clients.cpu -= before.clients.cpu;
+        self.clients = self.clients.since(before.clients);
         self
     }
 }
@@ -51,7 +55,19 @@ impl Usage {
         let folder = Path::new("/proc").join(process);
         let stat = fs::read_to_string(folder.join("stat")).ok()?;
         let status = fs::read_to_string(folder.join("status")).ok()?;
-        Some(Usage { cpu: cpu(&stat)?, peak_memory: peak_memory(&status)? })
+        // Who may not look into another user's process sees none of this.
+        let io = fs::read_to_string(folder.join("io")).unwrap_or_default();
+        let written = written(&io).unwrap_or_default();
+        Some(Usage { cpu: cpu(&stat)?, peak_memory: peak_memory(&status)?, written, sent: None })
+    }
+
+    fn since(self, before: Usage) -> Usage {
+        Usage {
+            cpu: self.cpu.saturating_sub(before.cpu),
+            peak_memory: self.peak_memory,
+            written: self.written.saturating_sub(before.written),
+            sent: self.sent.zip(before.sent).map(|(now, before)| now.saturating_sub(before)),
+        }
     }
 }
 
@@ -67,6 +83,10 @@ fn peak_memory(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kibibytes: u64 = line.trim().strip_suffix(" kB")?.trim().parse().ok()?;
     Some(kibibytes << 10)
+}
+
+fn written(io: &str) -> Option<u64> {
+    io.lines().find_map(|line| line.strip_prefix("write_bytes:"))?.trim().parse().ok()
 }
 
 /// The processes of this machine that listen where the cluster's replicas are found, as far

@@ -7,13 +7,15 @@ mod story;
 use super::{Exit, Failure};
 use crate::byzantine;
 use crate::cluster::{self, ProcessError, Processes, processes};
-use crate::config::{self, InitOptions, Layout, Ports};
+use crate::config::{self, InitOptions, Layout, Ports, ReplicaConfig};
 use crate::message::genesis::Parameters;
 use crate::types::Committee;
 use clap::Args;
+use std::net::TcpListener;
 use std::path::PathBuf;
 use std::time::Duration;
 use story::Story;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// How long a replica may take to be ready.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -52,7 +54,8 @@ pub struct Demo {
     replicas: Option<u16>,
 }
 
-fn id_and_behaviour(text: &str) -> Result<(u16, String), String> {
+/// A replica and how it lies, as on a command line.
+pub(super) fn id_and_behaviour(text: &str) -> Result<(u16, String), String> {
     let (id, name) = text.split_once('=').ok_or("write it as 2=equivocating")?;
     let id = id.parse().map_err(|_| format!("{id:?} is no replica's number"))?;
     byzantine::role(name).map_err(|error| error.to_string())?;
@@ -68,6 +71,7 @@ impl Demo {
         let committee = committee
             .ok_or_else(|| Failure::local(format!("{replicas} replicas make no cluster")))?;
         self.check(committee)?;
+        require_free(&layout)?;
         let program = std::env::current_exe();
         let program = program.map_err(|error| {
             Failure::local(format!("this program does not find itself ({error})"))
@@ -182,8 +186,31 @@ impl Demo {
     }
 }
 
-/// Keeps the cluster up until Ctrl-C, and says so if a replica ends.
+/// An error if somebody has the replicas' ports: another demonstration in the same folder,
+/// whose replicas would be taken for this one's.
+fn require_free(layout: &Layout) -> Result<(), Failure> {
+    for path in &layout.replicas {
+        let config = ReplicaConfig::load(path).map_err(Failure::local)?;
+        let listen = config.listen_address().map_err(Failure::local)?;
+        for address in [listen, config.admin] {
+            TcpListener::bind(address).map_err(|error| {
+                Failure::local(format!(
+                    "replica {} cannot listen at {address} ({error}): does the cluster in {} run \
+                     already? End it, or choose another --dir",
+                    config.id,
+                    layout.directory.display()
+                ))
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the cluster up until it is told to end, and says so if a replica ends.
 async fn stay(cluster: &mut Processes) -> Result<(), Failure> {
+    let terminate = signal(SignalKind::terminate());
+    let mut terminate =
+        terminate.map_err(|error| Failure::local(format!("no signals can be heard: {error}")))?;
     let client = cluster.layout().clients.first().map(|path| path.display().to_string());
     let client = client.unwrap_or_default();
     println!("\nThe cluster stays up until Ctrl-C. In another terminal, try:");
@@ -200,6 +227,7 @@ async fn stay(cluster: &mut Processes) -> Result<(), Failure> {
     loop {
         tokio::select! {
             _ = tokio::signal::ctrl_c() => return Ok(()),
+            _ = terminate.recv() => return Ok(()),
             _ = looking.tick() => {
                 for id in cluster.ids() {
                     if let Err(error) = cluster.require_alive(id) {

@@ -2,13 +2,22 @@
 //! what is to be done. Pure.
 
 use super::super::evidence::unhex;
-use crate::client::Told;
+use super::waits::waits;
+use crate::client::{Silence, Told};
 use crate::crypto::Ed25519;
 use crate::message::{CheckpointCertificate, Verifier};
 use crate::node::Status;
 use crate::types::{Committee, ReplicaId};
 use crate::wire;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// What a replica does that is too far behind.
+const FETCHING: &str = "fetching the state";
+
+/// What to do while views change.
+const CHANGING: &str = "wait: views change by themselves, with a patience that doubles each time; \
+     if that does not end, see above who does not reach whom, and compare the replicas' clocks and \
+     logs";
 
 /// Whether the cluster serves clients.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,7 +51,7 @@ impl Verdict {
 pub(super) struct Row {
     pub(super) id: ReplicaId,
     /// What it says of itself, or why it says nothing.
-    pub(super) claims: Result<Status, String>,
+    pub(super) claims: Result<Status, Silence>,
     /// The checkpoint that its certificate proves, checked here; why not, if it shows one
     /// that proves nothing.
     pub(super) proved: Result<u64, String>,
@@ -80,7 +89,7 @@ impl Health {
     ) -> Health {
         let furthest = told.values().flatten().map(|status| status.executed).max();
         let heard = heard_by_others(&told);
-        let row = |(id, claims): (ReplicaId, Result<Status, String>)| Row {
+        let row = |(id, claims): (ReplicaId, Result<Status, Silence>)| Row {
             id,
             proved: proved(&claims, verifier),
             trouble: trouble(id, &claims, convicted.contains(&id)),
@@ -92,10 +101,15 @@ impl Health {
         let rows: Vec<Row> = told.into_iter().map(row).collect();
         let taking_part = rows.iter().filter(|row| row.trouble.is_none()).count();
         let verdict = verdict(&rows, taking_part, committee);
-        let advice = rows.iter().filter_map(|row| advice(row, addresses)).collect();
+        let quorum = committee.quorum();
+        let advice = rows.iter().filter_map(|row| advice(row, addresses, quorum));
+        let mut advice: Vec<String> = advice.collect();
+        if verdict == Verdict::ChangingViews {
+            advice.push(CHANGING.to_owned());
+        }
         let waits = match verdict.serves() {
             true => Vec::new(),
-            false => rows.iter().filter_map(waiting).collect(),
+            false => waits(&rows, committee),
         };
         Health { verdict, committee, taking_part, rows, waits, advice }
     }
@@ -154,7 +168,7 @@ fn verdict(rows: &[Row], taking_part: usize, committee: Committee) -> Verdict {
     }
 }
 
-fn proved(claims: &Result<Status, String>, verifier: &Verifier<Ed25519>) -> Result<u64, String> {
+fn proved(claims: &Result<Status, Silence>, verifier: &Verifier<Ed25519>) -> Result<u64, String> {
     let Ok(Status { stable_certificate: Some(hex), .. }) = claims else { return Ok(0) };
     let bytes = unhex(hex).ok_or("its certificate is not written in hexadecimal digits")?;
     let certificate: CheckpointCertificate = wire::decode(&bytes, wire::MOST_BYTES)
@@ -166,9 +180,10 @@ fn proved(claims: &Result<Status, String>, verifier: &Verifier<Ed25519>) -> Resu
 }
 
 /// Why a replica does not take part.
-fn trouble(id: ReplicaId, claims: &Result<Status, String>, is_convicted: bool) -> Option<String> {
+fn trouble(id: ReplicaId, claims: &Result<Status, Silence>, is_convicted: bool) -> Option<String> {
     let status = match claims {
         Ok(status) => status,
+        Err(Silence { is_refusal: true, .. }) => return Some("refuses us".to_owned()),
         Err(_) => return Some("not reached".to_owned()),
     };
     if is_convicted {
@@ -188,6 +203,12 @@ fn trouble(id: ReplicaId, claims: &Result<Status, String>, is_convicted: bool) -
     }
     if status.diverged {
         return Some("wrong state".to_owned());
+    }
+    if status.transferring {
+        return Some(FETCHING.to_owned());
+    }
+    if let Some(why) = &status.unsaved {
+        return Some(why.clone());
     }
     None
 }
@@ -209,47 +230,26 @@ fn heard_by_others(told: &Told<Status>) -> BTreeMap<ReplicaId, u64> {
     heard
 }
 
-/// What a replica waits for, and when it acts by itself.
-fn waiting(row: &Row) -> Option<String> {
-    let status = row.claims.as_ref().ok()?;
-    let what = match (status.is_voting(), status.active) {
-        (false, _) => format!("is {}", status.standing),
-        (true, false) => format!("waits for view {} to open", status.view),
-        (true, true) => {
-            format!("is in view {}, of which replica {} is primary", status.view, status.primary)
-        }
-    };
-    let waiting = match status.held.waiting {
-        0 => String::new(),
-        count => format!(", {count} requests wait"),
-    };
-    Some(format!(
-        "replica {} {what}{waiting}; it acts by itself in {}, and its patience with a primary is \
-         {} now",
-        row.id,
-        span(status.wakes_in_ms),
-        span(status.patience_ms)
-    ))
-}
-
 /// What to do about a replica that does not take part.
-fn advice(row: &Row, addresses: &BTreeMap<ReplicaId, String>) -> Option<String> {
+fn advice(row: &Row, addresses: &BTreeMap<ReplicaId, String>, quorum: usize) -> Option<String> {
     let id = row.id;
     let trouble = row.trouble.as_ref()?;
     Some(match &row.claims {
+        Err(Silence { why, is_refusal: true }) => format!("replica {id} and we: {why}"),
         Err(why) => {
             let address = addresses.get(&id).map_or("its address", String::as_str);
             format!("start replica {id}, or mend the way to {address}: {why}")
         }
         Ok(status) if status.running != crate::node::status::RUNNING => {
-            format!("replica {id}: {trouble}; make room, and it goes on by itself")
+            format!("replica {id}: {}", helps(&status.running))
         }
         Ok(status) if status.standing == "starting" => format!(
             "replica {id} asks the others what they know of it before it votes; if that does not \
              end, bring up those that are missing"
         ),
         Ok(status) if status.standing == "recovering" => format!(
-            "replica {id} comes back in a new life; that takes some checkpoints, so let clients write"
+            "replica {id} comes back in a new life: wait; that takes some checkpoints, which come by \
+             themselves while {quorum} others take part"
         ),
         Ok(status) if status.standing == "halted" => format!(
             "replica {id}: its disk was lost or has gone back in time; start it once with \
@@ -260,11 +260,29 @@ fn advice(row: &Row, addresses: &BTreeMap<ReplicaId, String>) -> Option<String> 
                 "replica {id} found its state wrong, and fetches it anew: wait, and look at its log"
             )
         }
+        Ok(_) if trouble == FETCHING => format!(
+            "replica {id} was too far behind, and fetches the state: wait; if that does not end, \
+             look at its log"
+        ),
+        Ok(Status { unsaved: Some(why), .. }) if trouble == why => {
+            format!("replica {id} cannot write its checkpoints: {}", helps(why))
+        }
         Ok(_) => format!(
             "replica {id}: {trouble}; see 'quorate evidence list', stop it, and find out who runs it \
              or whether it runs twice"
         ),
     })
+}
+
+/// What helps a replica that cannot write.
+fn helps(why: &str) -> &'static str {
+    match why {
+        "disk full" => "its disk is full; make room, and it goes on by itself",
+        "disk read-only" => {
+            "its disk is read-only; see to the disk, mount it writable, and it goes on by itself"
+        }
+        _ => "it has stopped; its log says why",
+    }
 }
 
 /// Milliseconds that people read.

@@ -1,11 +1,12 @@
 //! `quorate status`: whether the cluster serves, and what it can lose.
 
 mod health;
+mod waits;
 
 use super::access::{Asking, Output, on_runtime, print, print_json};
 use super::evidence::opened;
 use super::{Exit, Failure};
-use crate::client::{Survey, Told};
+use crate::client::{Survey, Told, is_refused_by_all};
 use crate::crypto::Ed25519;
 use crate::message::Verifier;
 use crate::node::Status;
@@ -30,7 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(3);
   quorate status --config demo/config/client-0.toml --watch
   quorate status --config demo/config/client-0.toml -o json | jq .can_lose
 
-Exit codes: 0 it serves, 2 usage, 3 it does not serve, 7 local configuration or keys")]
+Exit codes: 0 it serves, 2 usage, 3 it does not serve, 6 not authorised, 7 local configuration or
+keys")]
 pub struct Look {
     /// Look again and again, until Ctrl-C
     #[arg(long)]
@@ -59,12 +61,17 @@ impl Look {
         on_runtime(async {
             loop {
                 let told = survey.statuses().await;
+                let is_refused = is_refused_by_all(&told);
                 let convicted = convicted(&survey, &told, &verifier).await;
                 let health = Health::of(told, &convicted, &verifier, committee, &addresses);
                 self.show(&health, &cluster.to_string(), &addresses)?;
                 match self.watch {
                     true => tokio::time::sleep(self.every).await,
                     false if health.verdict.serves() => return Ok(()),
+                    false if is_refused => {
+                        let message = "no replica takes this client for a member of its cluster";
+                        return Err(Failure::new(Exit::NotAuthorised, message));
+                    }
                     false => {
                         return Err(Failure::new(Exit::NoQuorum, "the cluster does not serve"));
                     }
@@ -184,7 +191,7 @@ fn in_json(health: &Health, cluster: &str, addresses: &BTreeMap<ReplicaId, Strin
             "takes_part": row.trouble.is_none(),
             "trouble": row.trouble,
             "reached": row.claims.is_ok(),
-            "unreached": row.claims.as_ref().err(),
+            "unreached": row.claims.as_ref().err().map(|silence| &silence.why),
             "seen_ms": row.seen_ms,
             "lag": row.lag,
             "proved": {

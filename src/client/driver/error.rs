@@ -21,7 +21,11 @@ impl fmt::Display for Missing {
         write!(out, "not connected: ")?;
         for (index, (replica, why)) in self.0.iter().enumerate() {
             let comma = if index == 0 { "" } else { "; " };
-            write!(out, "{comma}replica {replica} ({why})")?;
+            // Most reasons name the replica themselves.
+            match why.contains(&format!("replica {replica}")) {
+                true => write!(out, "{comma}{why}")?,
+                false => write!(out, "{comma}replica {replica}: {why}")?,
+            }
         }
         Ok(())
     }
@@ -38,9 +42,9 @@ pub enum Error {
     Refused(Refusal),
     /// It may have happened, or may still. Never to be taken for a failure.
     #[error(
-        "the outcome is unknown: too few replicas answered in time, and the operation may have \
-         been executed, or may still be; read what it would have changed before doing it again; \
-         {missing}"
+        "the outcome is unknown: {}, and the operation may have been executed, or may still be; \
+         read what it would have changed before doing it again",
+        why_unknown(*declined, missing)
     )]
     Unknown {
         /// Why a quorum of replicas last declined it, if one did.
@@ -89,6 +93,17 @@ pub enum Error {
          been executed, or may still be"
     )]
     Closed,
+}
+
+fn why_unknown(declined: Option<Refusal>, missing: &Missing) -> String {
+    match declined {
+        None => format!("too few replicas answered in time ({missing})"),
+        Some(Refusal::Acknowledged) => "another session with this client's key has gone past this \
+            one's numbers (on another machine, or the session file was put back; the next command \
+            asks for new ones)"
+            .to_owned(),
+        Some(refusal) => format!("replicas declined it ({refusal})"),
+    }
 }
 
 /// Why a client cannot begin.

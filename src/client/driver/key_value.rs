@@ -201,11 +201,20 @@ impl KeyValueClient {
             ReadHow::Quorum => self.client.read(bytes).await?,
             ReadHow::Proved(freshness) => self.client.prove(bytes, freshness).await?,
             ReadHow::Ordered => {
-                let Done { seq, result } = self.order(bytes).await?;
+                let ordered = self.order(bytes).await.map_err(nothing_to_change);
+                let Done { seq, result } = ordered?;
                 return Ok((HowRead::Ordered { seq }, readable(&result)?));
             }
         };
         Ok((answer.how, readable(&answer.result)?))
+    }
+}
+
+/// Whether a read was executed makes no difference to anybody.
+fn nothing_to_change(error: Error) -> Error {
+    match error {
+        Error::Unknown { missing, .. } | Error::NotSent { missing } => Error::NoQuorum { missing },
+        other => other,
     }
 }
 

@@ -31,7 +31,7 @@ mod task;
 pub use error::{ConnectError, Error, Missing};
 pub use key_value::{Got, KeyValueClient, List, Read, ReadHow, Swapped, Written};
 pub use numbers::CountError;
-pub use survey::{Survey, Told};
+pub use survey::{Silence, Survey, Told, is_refused_by_all};
 
 use super::outcome::{Answer, Done, Freshness, NoReceipts, Outcome, Unread};
 use super::receipt::Receipt;
@@ -150,14 +150,14 @@ impl Client {
                 (Some(numbers), start)
             }
         };
-        let start = match start {
-            // The replicas would understand no number after so many of which they saw none.
+        // The replicas would understand no number after so many of which they saw none.
+        let (start, least) = match start {
             Start::Continue { used, executed }
                 if used.0.saturating_sub(executed.0) >= genesis.parameters.client_window =>
             {
-                Start::Lost
+                (Start::Lost, Some(used))
             }
-            other => other,
+            other => (other, None),
         };
         let setup = Setup {
             client: access.client,
@@ -168,7 +168,10 @@ impl Client {
         };
         let nonce =
             Nonce(getrandom::u64().map_err(|error| ConnectError::Randomness(error.to_string()))?);
-        let session = Session::new(Instant(0), setup, access.settings, start, nonce);
+        let mut session = Session::new(Instant(0), setup, access.settings, start, nonce);
+        if let Some(used) = least {
+            session.begin_above(used);
+        }
 
         let (sender, frames) = mpsc::channel(MOST_FRAMES);
         let mut tasks = JoinSet::new();

@@ -124,6 +124,13 @@ impl Numbers {
         }
     }
 
+    /// The count is of no use: another session has gone past it. The next one asks the
+    /// replicas.
+    pub(super) fn forget(&mut self) -> Result<(), CountError> {
+        let emptied = self.file.set_len(0).and_then(|()| self.file.sync_data());
+        emptied.map_err(|error| CountError::Io { path: self.path.clone(), error })
+    }
+
     /// From now on nothing can be written.
     #[cfg(test)]
     pub(super) fn lose_disk(&mut self) {
@@ -213,6 +220,17 @@ mod tests {
         numbers.reserve(at(1, 0)).expect("a disk");
         drop(numbers);
         assert_eq!(open(&path).1, at(1, 0));
+    }
+
+    #[test]
+    fn what_is_forgotten_is_asked_for() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("session");
+        let (mut numbers, _) = open(&path);
+        numbers.settle(at(5, 4)).expect("a disk");
+        numbers.forget().expect("a disk");
+        drop(numbers);
+        assert_eq!(open(&path).1, Start::Lost);
     }
 
     #[test]

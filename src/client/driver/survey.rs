@@ -5,19 +5,48 @@
 
 use super::Access;
 use crate::net::endpoint::BadEndpoint;
-use crate::net::{Connection, Endpoint};
+use crate::net::link::reach_after;
+use crate::net::{Connection, Endpoint, Reach};
 use crate::node::Status;
 use crate::node::inquiry::{Inquiry, told};
 use crate::node::status::Exhibit;
 use crate::types::{Committee, ReplicaId};
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// What each replica said, or why it said nothing.
-pub type Told<T> = BTreeMap<ReplicaId, Result<T, String>>;
+pub type Told<T> = BTreeMap<ReplicaId, Result<T, Silence>>;
+
+/// Why a replica said nothing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Silence {
+    /// For people.
+    pub why: String,
+    /// Whether one side does not take the other for a member. It will not pass by itself.
+    pub is_refusal: bool,
+}
+
+impl Silence {
+    fn new(why: impl Display) -> Silence {
+        Silence { why: why.to_string(), is_refusal: false }
+    }
+}
+
+impl Display for Silence {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.why)
+    }
+}
+
+/// Whether none of those who were asked takes this side for a member: its file is of
+/// another cluster, or theirs is.
+pub fn is_refused_by_all<T>(told: &Told<T>) -> bool {
+    let refuses = |one: &Result<T, Silence>| one.as_ref().is_err_and(|why| why.is_refusal);
+    !told.is_empty() && told.values().all(refuses)
+}
 
 /// See the module's head.
 pub struct Survey {
@@ -50,7 +79,12 @@ impl Survey {
             let (endpoint, patience) = (self.endpoint.clone(), self.patience);
             asked.spawn(async move {
                 let answer = tokio::time::timeout(patience, ask_one(&endpoint, replica, inquiry));
-                let late = || format!("replica {replica} does not answer within {patience:?}");
+                let late = || {
+                    Silence::new(format_args!(
+                        "replica {replica} does not answer within {patience:?}: it is stopped, or \
+                         overloaded"
+                    ))
+                };
                 (replica, answer.await.unwrap_or_else(|_| Err(late())))
             });
         }
@@ -62,10 +96,14 @@ async fn ask_one<T: DeserializeOwned>(
     endpoint: &Endpoint,
     replica: ReplicaId,
     inquiry: Inquiry,
-) -> Result<T, String> {
-    let connection = endpoint.dial(replica).await.map_err(|error| error.to_string())?;
+) -> Result<T, Silence> {
+    let connection = endpoint.dial(replica).await.map_err(|error| Silence {
+        why: error.to_string(),
+        is_refusal: matches!(reach_after(&error), Reach::Refused(_)),
+    })?;
     let Connection { mut reader, mut writer, .. } = connection;
-    let failed = |why: &dyn Display| format!("replica {replica} gives no answer: {why}");
+    let failed =
+        |why: &dyn Display| Silence::new(format_args!("replica {replica} gives no answer: {why}"));
     writer.write(&[inquiry.frame()]).await.map_err(|error| failed(&error))?;
     match reader.next().await {
         Ok(Some(frame)) => told(&frame).map_err(|error| failed(&error)),

@@ -392,9 +392,13 @@ impl Driver {
 
     /// Writes the count down at the end.
     fn settle(&mut self) {
-        if let Some(numbers) = self.numbers.as_mut().filter(|_| self.session.is_ready())
-            && let Err(error) = numbers.settle(self.session.to_continue())
-        {
+        let (is_ready, is_passed) = (self.session.is_ready(), self.session.is_passed());
+        let Some(numbers) = self.numbers.as_mut().filter(|_| is_ready || is_passed) else { return };
+        let settled = match is_ready {
+            true => numbers.settle(self.session.to_continue()),
+            false => numbers.forget(),
+        };
+        if let Err(error) = settled {
             tracing::warn!(%error, "the next session will skip some numbers");
         }
     }

@@ -210,6 +210,26 @@ fn a_client_that_lost_its_numbers_asks_before_it_signs() {
 }
 
 #[test]
+fn a_number_that_is_known_to_be_used_is_not_used_again() {
+    let begun_above = |used: u64| {
+        let mut story = Story::of(4, Start::Lost);
+        story.session.begin_above(RequestNumber(used));
+        for replica in 0..3 {
+            assert_eq!(story.hear(replica, session(3, 5)), Ok(()));
+        }
+        story.submit(&["a"; BUNDLE as usize]);
+        let request = story.requests().remove(0).1;
+        (request.first.0, request.acknowledged.0)
+    };
+    let acknowledged = 5 + WINDOW;
+    assert_eq!(begun_above(4), (acknowledged + 1, acknowledged));
+    assert_eq!(begun_above(acknowledged + 3), (acknowledged + 4, acknowledged));
+    let last = acknowledged + WINDOW - BUNDLE;
+    assert_eq!(begun_above(last), (last + 1, acknowledged));
+    assert_eq!(begun_above(last + 1), (acknowledged + 1, acknowledged), "the state takes no more");
+}
+
+#[test]
 fn a_session_that_has_not_learned_its_numbers_has_none_to_go_on_from() {
     let story = Story::of(4, Start::Lost);
     assert_eq!(story.session.to_continue(), Start::Lost);

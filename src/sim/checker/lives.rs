@@ -166,9 +166,7 @@ impl Checker {
         // An opening speaks of proposals, too; whoever is past its view has left those behind.
         let held = answer.held.iter().filter(|held| !matches!(***held, Held::NewView(_)));
         let held = held.flat_map(|held| ledger::words_of(&said(held)));
-        let mut own = held.filter(|word| {
-            word.by == Voter { replica: id, incarnation: life }
-        });
+        let mut own = held.filter(|word| word.by == Voter { replica: id, incarnation: life });
         own.find(|word| !on_disk.remembers(word))
     }
 

@@ -58,6 +58,9 @@ pub(super) fn plan(random: &mut Random, options: &Options) -> Plan {
         plan.calm.most_delay = Span::milliseconds(random.between(100, 400));
         plan.timeout = Span::seconds(NEVER);
         plan.settings.patience = Span::milliseconds(random.between(50, 300));
+        // These an operator sets by the network.
+        plan.settings.status_interval = plan.calm.most_delay;
+        plan.settings.fetch_timeout = plan.calm.most_delay.times(2);
     }
     if plan.large_values {
         limits_in_bytes(random, &mut plan.parameters);
@@ -78,6 +81,9 @@ pub(super) fn plan(random: &mut Random, options: &Options) -> Plan {
             let others =
                 honest.into_iter().filter(|id| plan.twins != Some(*id)).collect::<Vec<_>>();
             calamities(random, &mut plan, &others);
+            if random.in_thousand(PLOTS) {
+                plot(random, &mut plan, &others);
+            }
         }
         Some(Control::Equivocators) => {
             liars(random, &mut plan, faults + 1, Some("two-faced"));
@@ -126,6 +132,8 @@ fn settings(random: &mut Random) -> Settings {
         pipeline: random.between(1, 8),
         eager: random.between(1, 8),
         fill_up_interval: Span::milliseconds(random.between(5, 20)),
+        vouched_from: one_of(random, &[1, 1, 2, 4, usize::MAX]),
+        vouching_patience: Span::milliseconds(random.between(10, 200)),
         ..Settings::default()
     }
 }
@@ -219,6 +227,43 @@ fn calamities(random: &mut Random, plan: &mut Plan, honest: &[ReplicaId]) {
         let befalling = befall(random, plan, one, span);
         plan.calamities.extend(befalling.into_iter().map(|(after, what)| (at.plus(after), what)));
     }
+}
+
+/// Of a thousand worlds, in so many one thing follows from another.
+const PLOTS: u64 = 200;
+
+/// Things that are much worse together than one by one.
+fn plot(random: &mut Random, plan: &mut Plan, honest: &[ReplicaId]) {
+    let (one, other) = (one_of(random, honest), one_of(random, honest));
+    let begin = Instant(random.below(plan.healed.0 / 2));
+    let step = Span(random.between(plan.healed.0 / 20, plan.healed.0 / 6));
+    let small = Span::milliseconds(random.between(50, 500));
+    let island = vec![one];
+    let befalling = match random.below(5) {
+        // A disk is lost again and again.
+        0 => {
+            (0..random.between(2, 3)).map(|turn| (step.times(turn), Calamity::Wipe(one))).collect()
+        }
+        // Several are, at a time.
+        1 => vec![(NOW, Calamity::Wipe(one)), (small, Calamity::Wipe(other))],
+        // Whoever was away meets a view that was opened by the wish of a lost life.
+        2 => vec![
+            (NOW, Calamity::Partition(island)),
+            (small, Calamity::CrashPrimary(step)),
+            (step, Calamity::Wipe(other)),
+            (step.times(3), Calamity::Mend),
+        ],
+        // One is far behind when the view changes, and hears of that first.
+        3 => vec![
+            (NOW, Calamity::Partition(island)),
+            (step.times(2), Calamity::Mend),
+            (step.times(2), Calamity::CrashPrimary(small)),
+        ],
+        // One is away for long.
+        _ => vec![(NOW, Calamity::Partition(island)), (step.times(3), Calamity::Mend)],
+    };
+    plan.operations *= 2;
+    plan.calamities.extend(befalling.into_iter().map(|(after, what)| (begin.plus(after), what)));
 }
 
 /// Something with, perhaps, its end.

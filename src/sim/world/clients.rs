@@ -5,7 +5,6 @@ use crate::client::{
     self, Done, Freshness, HowRead, Outcome, Session, Start, Ticket, ToReplica, Unread,
 };
 use crate::message::{ClientMessage, ToClient};
-use crate::service::Refusal;
 use crate::service::kv::{KeyValue, KvOperation, KvResult};
 use crate::sim::history::{Action, Event};
 use crate::sim::model::Signatures;
@@ -47,6 +46,8 @@ pub(super) struct Client {
     /// Something of its present life was executed, or this life is its first. Whoever
     /// loses count twice without that may sign numbers again that are under way.
     is_known: bool,
+    /// It lost count, or gave up on something.
+    is_irregular: bool,
     /// When it lost count last.
     began: Instant,
     /// Since when two of its lives may have signed under one number: what it asks for may
@@ -121,6 +122,7 @@ impl World {
             wrote: BTreeSet::new(),
             learned: Seq::GENESIS,
             is_known: true,
+            is_irregular: false,
             began: Instant(0),
             collides_since: None,
         });
@@ -307,13 +309,14 @@ impl World {
             {
                 return self.coverage.count("read not proved");
             }
-            // Requests of an earlier life came after this one had learned its numbers.
-            Outcome::Unknown { declined: Some(Refusal::Acknowledged) }
-            | Outcome::Unread(Unread::Declined(Refusal::Acknowledged))
+            // Requests of an earlier life came after this one had learned its numbers, or it
+            // gave up so much that it has to learn them again.
+            Outcome::Unknown { declined: Some(_) }
+            | Outcome::Unread(Unread::Declined(_))
             | Outcome::NotSent
-                if self.clients[index].began > Instant(0) =>
+                if self.clients[index].is_irregular =>
             {
-                self.coverage.count("session passed by an earlier life");
+                self.coverage.count("session begun anew");
                 let client = &mut self.clients[index];
                 client.collides_since.get_or_insert(client.began);
                 return self.forget(pending);
@@ -371,6 +374,7 @@ impl World {
         let now = self.now;
         let client = &mut self.clients[index];
         client.session.abandon(now, ticket);
+        client.is_irregular = true;
         if !pending.is_extra {
             client.left += 1;
         }
@@ -421,6 +425,7 @@ impl World {
                 client.collides_since.get_or_insert(client.began);
             }
             client.began = now;
+            client.is_irregular = true;
         }
         client.is_known &= start != Start::Lost;
         self.clients[index].session = self.session(id, start, &mut random);
@@ -436,6 +441,7 @@ impl World {
         for ticket in tickets {
             if self.clients[index].session.abandon(now, ticket) {
                 self.coverage.count("ticket abandoned");
+                self.clients[index].is_irregular = true;
                 self.forget_pending(index, ticket);
             }
         }

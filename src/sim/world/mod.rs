@@ -25,7 +25,9 @@ use self::hostile::Hostile;
 use self::network::{Flight, Links};
 use self::replicas::Node;
 use crate::byzantine::{Conspiracy, Liar, Moods, Role, cast};
-use crate::message::{CheckedGenesis, ClientMessage, Genesis, Reject, ToClient, Verifier};
+use crate::message::{
+    CheckedGenesis, ClientMessage, Genesis, Reject, ToClient, Unchecked, Verifier,
+};
 use crate::replica::Save;
 use crate::sim::checker::Checker;
 use crate::sim::model::{Signatures, public_keys};
@@ -65,6 +67,7 @@ enum Happening {
     Synced { seat: Seat, life: u64 },
     Written { seat: Seat, life: u64, save: Box<Save> },
     Saved { seat: Seat, life: u64, saved: Box<(crate::types::Seq, Digest)> },
+    Checked { seat: Seat, life: u64, batch: Box<Unchecked> },
     Cleans { seat: Seat, life: u64 },
     CarriesOut { seat: Seat, life: u64 },
     Operates { seat: Seat, life: u64, recover: bool },
@@ -273,6 +276,7 @@ impl World {
             Happening::Synced { seat, life } => self.synced(seat, life),
             Happening::Written { seat, life, save } => self.written(seat, life, *save),
             Happening::Saved { seat, life, saved } => self.saved(seat, life, *saved),
+            Happening::Checked { seat, life, batch } => self.checked(seat, life, *batch),
             Happening::Cleans { seat, life } => self.cleans(seat, life),
             Happening::CarriesOut { seat, life } => self.carries_out(seat, life),
             Happening::Operates { seat, life, recover } => self.operates(seat, life, recover),

@@ -3,6 +3,7 @@
 
 use super::{Happening, Seat, World};
 use crate::byzantine::{Behaviour, Liar};
+use crate::message::Unchecked;
 use crate::replica::effects::Record;
 use crate::replica::{
     Effects, Input, Notice, Now, Origin, Recalled, Recovered, Replica, StartError, Unsynced,
@@ -303,6 +304,29 @@ impl World {
         for save in parts.saves {
             self.begin_save(seat, save);
         }
+        for batch in parts.checks {
+            self.begin_check(seat, batch);
+        }
+    }
+
+    /// A batch is checked beside the replica, mostly at once, and now and then far too late.
+    fn begin_check(&mut self, seat: Seat, batch: Unchecked) {
+        let node = &mut self.nodes[seat];
+        let most = if node.random.in_thousand(50) { 300_000 } else { 3_000 };
+        let (delay, life) = (Span(node.random.between(1, most)), node.life);
+        self.plan_after(delay, Happening::Checked { seat, life, batch: Box::new(batch) });
+    }
+
+    pub(super) fn checked(&mut self, seat: Seat, life: u64, batch: Unchecked) {
+        if self.nodes[seat].life != life {
+            return;
+        }
+        if self.is_paused(seat) {
+            let (at, batch) = (self.nodes[seat].paused_until, Box::new(batch));
+            return self.plan_at(at, Happening::Checked { seat, life, batch });
+        }
+        let checked = self.verifier.check(batch);
+        self.input(seat, Input::Checked(checked));
     }
 
     /// The checker looks, and the next tick is planned.

@@ -9,7 +9,7 @@ mod views;
 use crate::samples::Samples;
 use crate::support::{Cluster, digest, request_body, stable_of, voter};
 use quorate::message::{
-    Author, Batch, Evidence, Fetch, Item, PeerMessage, Reject, Status, ViewChange,
+    Author, Batch, Evidence, Fetch, Item, PeerMessage, Proposed, Reject, Status, ViewChange,
 };
 use quorate::types::{ClientId, Nonce, ReplicaId, Seq, Timestamp, View};
 use quorate::wire::{self, List};
@@ -88,7 +88,10 @@ mod provoked {
 
     pub(super) fn repeated_item(cluster: &Cluster) -> Reject {
         let item = Item::Request(cluster.request(0, 1, &["a"]));
-        refused(cluster.verifier.batch(&Batch::new(Timestamp(1), vec![item.clone(), item])))
+        match cluster.verifier.proposed(Batch::new(Timestamp(1), vec![item.clone(), item])) {
+            Proposed::Unfit(_, reject) => reject,
+            other => panic!("{other:?} repeats itself"),
+        }
     }
 
     pub(super) fn bad_certificate(cluster: &Cluster) -> Reject {

@@ -2,7 +2,7 @@
 
 use super::refused;
 use crate::support::{Cluster, parameters, request_body};
-use quorate::message::travel::Genuine;
+use quorate::message::Proposed;
 use quorate::message::{
     Author, Batch, CheckedPeer, ClientMessage, Item, Parameters, PeerMessage, RecoveryRequest,
     Reject, Signed,
@@ -20,7 +20,7 @@ fn judge(
     let alone = cluster.verifier.request(request.clone()).map(drop);
     let relayed = cluster.verifier.peer(PeerMessage::Relay(request.clone())).map(drop);
     let sent = cluster.verifier.client(ClientMessage::Request(request.clone())).map(drop);
-    let batched = cluster.verifier.batch(&Batch::new(Timestamp(1), vec![Item::Request(request)]));
+    let batched = verdict_on(cluster, Batch::new(Timestamp(1), vec![Item::Request(request)]));
     assert_eq!([&relayed, &sent, &batched], [&alone; 3], "whichever way it comes");
     alone
 }
@@ -85,18 +85,35 @@ fn item(cluster: &Cluster, client: u32, first: u64, operations: &[&str]) -> Item
 
 fn judge_batch(cluster: &Cluster, items: Vec<Item>) -> Result<(), Reject> {
     let batch = Batch::new(Timestamp(1), items);
-    let verdict = cluster.verifier.batch(&batch);
-    // The verdict goes with the proposal: an entry that a new view chose is taken
-    // without it, and so the proposal itself is not refused.
+    // The batch goes with the proposal: an entry that a new view chose is taken whatever is
+    // in it, and so the proposal itself is not refused.
     let proposal = cluster.pre_prepare(0, 1, batch.digest());
-    let Ok(CheckedPeer::Propose(_, _, genuine)) =
+    let Ok(CheckedPeer::Propose(_, proposed)) =
         cluster.verifier.peer(PeerMessage::Propose(proposal, Some(batch.clone())))
     else {
         panic!("a proposal is taken, and its batch judged beside it")
     };
-    assert_eq!(genuine == Genuine::Yes, verdict.is_ok());
-    assert_eq!(cluster.verifier.genuine(&batch), genuine);
-    verdict
+    assert_eq!(cluster.verifier.proposed(batch.clone()), proposed);
+    match proposed {
+        Proposed::Null => panic!("there is a batch"),
+        Proposed::Unfit(_, reject) => Err(reject),
+        Proposed::Unchecked(unchecked) => {
+            let checked = cluster.verifier.check(unchecked.clone());
+            let together = cluster.verifier.check_all(vec![unchecked.clone(), unchecked]);
+            assert_eq!(together, [checked.clone(), checked.clone()]);
+            assert_eq!(checked.digest, batch.digest());
+            checked.verdict.map(drop)
+        }
+    }
+}
+
+/// What comes of a batch, proposed or not.
+fn verdict_on(cluster: &Cluster, batch: Batch) -> Result<(), Reject> {
+    match cluster.verifier.proposed(batch) {
+        Proposed::Null => panic!("there is a batch"),
+        Proposed::Unfit(_, reject) => Err(reject),
+        Proposed::Unchecked(batch) => cluster.verifier.check(batch).verdict.map(drop),
+    }
 }
 
 /// P14
@@ -116,7 +133,7 @@ fn a_batch_keeps_within_its_limits_in_count_and_bytes() {
     let size = bytes(&cluster).size() as u64;
     for (limit, expected) in [(size, Ok(())), (size - 1, Err(Reject::TooLarge))] {
         let cluster = Cluster::with(4, Parameters { batch_bytes: limit, ..parameters() });
-        assert_eq!(cluster.verifier.batch(&bytes(&cluster)), expected);
+        assert_eq!(verdict_on(&cluster, bytes(&cluster)), expected);
     }
 }
 
@@ -153,7 +170,7 @@ fn one_bad_request_spoils_the_batch_wherever_it_stands() {
     let cluster = Cluster::of(4);
     let good: Vec<Item> = (1..=3).map(|first| item(&cluster, 0, first, &["a"])).collect();
     let spoilers: [(Reject, Item); 5] = [
-        (Reject::BadSignature, {
+        (Reject::ForgedRequest, {
             let body = request_body(1, 1, 0, &["a"]);
             Item::Request(cluster.sign_as(Author::Client(ClientId(2)), body))
         }),

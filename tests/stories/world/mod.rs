@@ -235,9 +235,9 @@ impl World {
 
     /// Hands an input to a replica and carries out what it answers.
     pub fn input(&mut self, id: ReplicaId, input: Input) {
-        let now = self.now_at(id);
+        let (now, verifier) = (self.now_at(id), self.verifier.clone());
         let Some(replica) = self.node_mut(id).replica.as_mut() else { return };
-        let effects = replica.handle(now, input);
+        let effects = replica.handle_checking(now, input, &verifier);
         self.carry_out(id, effects);
     }
 

@@ -320,6 +320,7 @@ impl Story {
                 "tolerance" => rules.time_tolerance = span(value),
                 "spacing" => rules.recovery_spacing = number(),
                 "pipeline" => settings.pipeline = number(),
+                "vouched" => settings.vouched_from = number() as usize,
                 "patience" => settings.patience = span(value),
                 "cap" => settings.most_patience = span(value),
                 other => panic!("a cluster has no {other}"),
