@@ -172,6 +172,8 @@ impl Owner {
             effects.merge(self.replica.handle(now, input));
             if effects.answer_bytes() > MOST_ANSWER_BYTES {
                 self.carry_out(std::mem::take(&mut effects)).await?;
+                // Much to say takes long, and who connects meanwhile is not kept waiting.
+                tokio::task::yield_now().await;
             }
         }
         let now = self.clock.now();
