@@ -53,6 +53,8 @@ pub(super) struct Waits {
     ordering: VecDeque<Span>,
     /// From there to its execution.
     agreement: VecDeque<Span>,
+    /// The same, in whichever view.
+    agreements: VecDeque<Span>,
     samples_in_view: u64,
     loosened: u64,
     /// Stable checkpoints since this view was entered.
@@ -72,6 +74,7 @@ impl Waits {
             ordered_through: Seq::GENESIS,
             ordering: VecDeque::new(),
             agreement: VecDeque::new(),
+            agreements: VecDeque::new(),
             samples_in_view: 0,
             loosened: 1,
             checkpoints_in_view: 0,
@@ -109,8 +112,8 @@ impl Waits {
         self.served = true;
         if now.since(self.shrunk) >= self.patience {
             self.shrunk = now;
-            let are_some = self.agreement.len() as u64 >= AGREEMENTS;
-            let usual = if are_some { median(&self.agreement) } else { Span(0) };
+            let are_some = self.agreements.len() as u64 >= AGREEMENTS;
+            let usual = if are_some { median(&self.agreements) } else { Span(0) };
             let least = settings.patience.max(usual.times(AGREEMENTS));
             self.patience = self.patience.halved().max(least.min(self.patience));
         }
@@ -133,6 +136,7 @@ impl Waits {
     pub(super) fn note_executed(&mut self, ordered: Option<Instant>, now: Instant) {
         if let Some(ordered) = ordered {
             push(&mut self.agreement, now.since(ordered));
+            push(&mut self.agreements, now.since(ordered));
         }
     }
 
