@@ -492,3 +492,29 @@ fn is_open(status: NumberStatus) -> bool {
         NumberStatus::Acknowledged | NumberStatus::Executed(_) => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// N1: where agreement takes longer than the first wait, the wait settles above it.
+    #[test]
+    fn a_wait_does_not_shrink_to_where_agreement_would_be_a_failure() {
+        let settings = Settings { patience: Span::milliseconds(100), ..Settings::default() };
+        let mut now = Instant(0);
+        let mut waits = Waits::new(&settings, now);
+        (0..6).for_each(|_| waits.on_view_change(&settings));
+        assert_eq!(waits.patience, Span::milliseconds(6_400));
+        let mut serve = |waits: &mut Waits, agreement: Span| {
+            let ordered = now;
+            now = now.plus(waits.patience).plus(agreement);
+            waits.note_executed(Some(Instant(now.0 - agreement.0)), now);
+            assert!(ordered < now);
+            waits.serve(&settings, now);
+        };
+        (0..20).for_each(|_| serve(&mut waits, Span::milliseconds(400)));
+        assert_eq!(waits.patience, Span::milliseconds(1_600));
+        (0..2 * SAMPLES).for_each(|_| serve(&mut waits, Span::milliseconds(1)));
+        assert_eq!(waits.patience, settings.patience);
+    }
+}

@@ -9,7 +9,7 @@ use quorate::service::KeyRange;
 use quorate::service::data::data_key;
 use quorate::service::kv::KvOperation;
 use quorate::service::state::system_key;
-use quorate::types::{ClientId, Digest, RequestNumber, Seq, View};
+use quorate::types::{ClientId, Digest, Nonce, RequestNumber, Seq, View};
 use quorate::wire::{self, Blob, List};
 
 fn read(solo: &mut Solo, operation: &[u8]) -> Out {
@@ -132,6 +132,43 @@ fn no_read_is_answered_before_the_highest_number_in_the_own_log() {
     assert_eq!(solo.executed(), 0, "decisions are not on disk");
     assert!(is_not_ready(&mut solo));
     solo.decide(0, 1, &batch);
+    assert!(!is_not_ready(&mut solo));
+}
+
+/// § Clients, K2: nor does it tell a client which numbers it has used. It would name lower
+/// ones than before the start, and the client would use again what it believed in.
+#[test]
+fn no_numbers_are_told_before_the_highest_number_in_the_own_log() {
+    let mut solo = Solo::new(1);
+    let batch = solo.batch(1);
+    solo.decide(0, 1, &batch);
+    solo.propose(0, 2, &solo.batch(2));
+    let second = solo.batch(2);
+    solo.prepare_from(2, 0, 2, second.digest());
+    let ask = |solo: &mut Solo| solo.client(2, ClientMessage::Session(Nonce(3)));
+    assert_eq!(ask(&mut solo).to_clients().len(), 1);
+    solo.restart();
+    assert_eq!((solo.executed(), ask(&mut solo).reject()), (0, Some(Reject::NotReady)));
+    solo.decide(0, 1, &batch);
+    assert_eq!(ask(&mut solo).reject(), Some(Reject::NotReady));
+    solo.decide(0, 2, &second);
+    assert_eq!(ask(&mut solo).to_clients().len(), 1);
+}
+
+/// What a new view left out was never decided, and is not waited for: an idle cluster would
+/// never come to it.
+#[test]
+fn what_an_opening_left_out_is_not_waited_for() {
+    let mut solo = Solo::new(1);
+    let batch = solo.batch(1);
+    solo.propose(0, 1, &batch);
+    solo.prepare_from(2, 0, 1, batch.digest());
+    solo.restart();
+    assert!(is_not_ready(&mut solo), "it is prepared here");
+    solo.enter(2, vec![]);
+    assert!(!is_not_ready(&mut solo));
+    solo.restart();
+    assert_eq!(solo.view(), 2);
     assert!(!is_not_ready(&mut solo));
 }
 

@@ -155,6 +155,26 @@ fn a_restarted_primary_shows_the_same_opening() {
     assert_eq!(out.openings(), opening);
 }
 
+/// S1, S8: a crash within the write may leave the opening and cut off what it promises about
+/// numbers. The log has that again before anything is said, since the opening goes from the
+/// log with its view, and others may still show one of the proposals.
+#[test]
+fn what_an_opening_promises_is_in_the_log_though_a_crash_cut_it_off() {
+    let mut solo = Solo::new(1);
+    let batch = solo.batch(1);
+    solo.propose(0, 1, &batch);
+    solo.prepare_from(2, 0, 1, batch.digest());
+    solo.wish_from(0, 1);
+    let opening = solo.wish_from(2, 1).openings().remove(0);
+    assert_eq!(opening.body.pre_prepares.len(), 1);
+    let is_promise = |record: &Record| matches!(record, Record::PrePrepare(proposal, None) if proposal.body.view == View(1));
+    assert!(solo.disk.log.iter().any(is_promise));
+    let end = solo.disk.log.iter().position(|record| matches!(record, Record::NewView(..)));
+    solo.disk.log.truncate(end.expect("it is in the log") + 1);
+    solo.restart();
+    assert!(solo.disk.log.iter().any(is_promise));
+}
+
 /// A restarted replica votes for a checkpoint that was saved, in the same words.
 #[test]
 fn a_restarted_replica_votes_for_the_same_checkpoint() {

@@ -227,11 +227,11 @@ fn ones_own_vote_vouches_for_nothing() {
 /// What this replica says of number 1.
 fn first_slot(solo: &mut Solo) -> SlotStatus {
     let out = solo.pass(settings().status_interval);
-    let statuses = out.peers().into_iter().filter_map(|(_, message)| match message {
+    let mut statuses = out.peers().into_iter().filter_map(|(_, message)| match message {
         PeerMessage::Status(status) => Some(status.slots[0]),
         _ => None,
     });
-    statuses.last().expect("it tells its status")
+    statuses.next_back().expect("it tells its status")
 }
 
 /// P1, P5: while one batch is being checked or waited for, another for the same number is

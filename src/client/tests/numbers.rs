@@ -316,3 +316,62 @@ fn a_read_whose_numbers_are_never_learned_ends_with_its_time() {
     story.wait(SETTINGS.timeout);
     assert_eq!(story.only_outcome(), (ticket, Outcome::Unread(Unread::TimedOut)));
 }
+
+/// K2, K3: what is acknowledged already, though this session waits for it, another session
+/// has gone past. Nothing comes of these numbers any more: it asks for others.
+#[test]
+fn a_session_that_was_passed_asks_for_other_numbers() {
+    let mut story = Story::new();
+    let (first, second) = (story.submit(&["a", "b"]), story.submit(&["c"]));
+    story.session.take_outgoing();
+    let passed = |number| ToClient::Refused(RequestNumber(number), Refusal::Acknowledged);
+    for replica in 0..2 {
+        assert_eq!(story.hear(replica, passed(1)), Ok(()));
+    }
+    assert!(story.session.is_ready(), "two may lie, or be told of an old copy");
+    assert_eq!(story.hear(2, passed(1)), Ok(()));
+    let declined = Some(Refusal::Acknowledged);
+    let unknown = || Outcome::Unknown { declined };
+    assert_eq!(story.outcomes(), [(first, unknown()), (second, unknown())]);
+    assert_eq!(story.try_submit(&["d"]), Err(SubmitError::Resuming));
+    let nonce = Nonce(NONCE.0.wrapping_add(1));
+    assert_eq!(story.session.take_outgoing(), [(ToReplica::All, ClientMessage::Session(nonce))]);
+    let (acknowledged, highest) = (RequestNumber(9), RequestNumber(9));
+    let answer = ToClient::Session { nonce, acknowledged, highest, view: View(0) };
+    for replica in 0..3 {
+        assert_eq!(story.hear(replica, answer.clone()), Ok(()));
+    }
+    assert_eq!(story.submit(&["d"]), submitted(9 + WINDOW + 1, 9 + WINDOW + 1));
+}
+
+/// A copy of a request from before some of it was answered finds that acknowledged, and
+/// that is no news.
+#[test]
+fn what_was_answered_already_may_be_acknowledged() {
+    let mut story = Story::new();
+    story.submit(&["a", "b"]);
+    story.all_hear(0..3, &executed(1, 1, "a", ""));
+    let passed = ToClient::Refused(RequestNumber(1), Refusal::Acknowledged);
+    for replica in 0..4 {
+        assert_eq!(story.hear(replica, passed.clone()), Err(Reject::Acknowledged));
+    }
+    assert!(story.session.is_ready());
+    assert_eq!(story.outcomes(), []);
+}
+
+/// Whoever gave up a window's worth while nothing was executed can acknowledge no more, and
+/// is refused for want of room for ever: it asks for other numbers.
+#[test]
+fn a_session_that_can_acknowledge_no_more_asks_for_other_numbers() {
+    let mut story = Story::new();
+    for _ in 0..WINDOW + 2 {
+        let ticket = story.submit(&["a"]);
+        story.session.abandon(story.now, ticket);
+    }
+    let open = story.submit(&["b"]);
+    story.session.take_outgoing();
+    let number = WINDOW + 3;
+    story.all_hear(0..3, &refused(number, 1, "b", NO_ROOM));
+    assert_eq!(story.only_outcome(), (open, Outcome::Unknown { declined: Some(NO_ROOM) }));
+    assert!(!story.session.is_ready());
+}

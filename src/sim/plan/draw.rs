@@ -12,6 +12,9 @@ use crate::types::{ClientId, Instant, ReplicaId, Span};
 /// One seed in so many uses the node's own signatures.
 const REAL_SIGNATURES_EVERY: u64 = 100;
 
+/// A network that stays slow is drawn for clusters up to this size: large ones take long.
+const MOST_SLOW: u16 = 6;
+
 /// No client waits so many seconds.
 const NEVER: u64 = 100_000;
 
@@ -25,7 +28,7 @@ const BEFALLS_LIARS: u64 = 120;
 const PARTS: [u64; 6] = [1, 1, 2, 3, 4, 6];
 
 pub(super) fn plan(random: &mut Random, options: &Options) -> Plan {
-    let drawn = [4, 4, 4, 4, 4, 4, 4, 5, 6, 7, 7, 10];
+    let drawn = [4, 4, 4, 4, 4, 4, 4, 4, 4, 5, 6, 7, 7, 10];
     let replicas = options.replicas.unwrap_or(one_of(random, &drawn));
     let faults = (u64::from(replicas) - 1) / 3;
     let mut plan = Plan {
@@ -53,7 +56,7 @@ pub(super) fn plan(random: &mut Random, options: &Options) -> Plan {
         },
         control: options.control,
     };
-    if random.in_thousand(100) {
+    if replicas <= MOST_SLOW && random.in_thousand(100) {
         // However short its patience was at first, a slow network is borne.
         plan.calm.most_delay = Span::milliseconds(random.between(100, 400));
         plan.timeout = Span::seconds(NEVER);
@@ -61,11 +64,12 @@ pub(super) fn plan(random: &mut Random, options: &Options) -> Plan {
         // These an operator sets by the network.
         plan.settings.status_interval = plan.calm.most_delay;
         plan.settings.fetch_timeout = plan.calm.most_delay.times(2);
+        plan.settings.pipeline = plan.settings.pipeline.max(3);
     }
     if plan.large_values {
         limits_in_bytes(random, &mut plan.parameters);
     }
-    plan.operations = random.between(12, 40) / u64::from(plan.clients) + 5;
+    plan.operations = random.between(8, 26) / u64::from(plan.clients) + 4;
     match options.control {
         None => {
             let lying = if options.behaviour.is_some() || random.in_thousand(ALL_LIE) {

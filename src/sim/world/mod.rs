@@ -42,8 +42,11 @@ use std::sync::{Arc, Mutex};
 /// A simulated world ends after so many events, whatever happens.
 const MOST_STEPS: u64 = 400_000;
 
-/// After the healing every honest client must be answered within this.
+/// After the healing every honest client must be answered within this,
 const GRACE: Span = Span::seconds(150);
+
+/// and the time of so many of the longest delays.
+const GRACE_DELAYS: u64 = 1_000;
 
 /// How many of the last events a failure tells.
 const STORY: usize = 60;
@@ -230,7 +233,7 @@ impl World {
             if self.is_over() {
                 break;
             }
-            if self.healed && self.now > self.plan.healed.plus(GRACE) {
+            if self.healed && self.now > self.plan.healed.plus(self.grace()) {
                 let missing = self.describe_missing();
                 self.checker.no_progress(missing);
             }
@@ -240,6 +243,11 @@ impl World {
             self.checker.no_progress(missing);
         }
         self.finish(options)
+    }
+
+    /// How long after the healing all must be answered and settled.
+    fn grace(&self) -> Span {
+        Span(GRACE.0 + self.plan.calm.most_delay.times(GRACE_DELAYS).0)
     }
 
     fn plan_at(&mut self, at: Instant, happening: Happening) {

@@ -1,7 +1,7 @@
 //! Whether a world came to rest as it should.
 
+use super::World;
 use super::replicas::{Memory, Node};
-use super::{GRACE, World};
 use crate::replica::Standing;
 use crate::sim::Options;
 use crate::sim::Report;
@@ -40,7 +40,8 @@ impl World {
         let replicas: Vec<String> = self.nodes.iter().map(describe).collect();
         let clients: Vec<String> = self.clients.iter().map(super::Client::describe).collect();
         format!(
-            "not settled {GRACE:?} after healing\n  {}\n  clients: {clients:?}",
+            "not settled {:?} after healing\n  {}\n  clients: {clients:?}",
+            self.grace(),
             replicas.join("\n  ")
         )
     }
