@@ -505,14 +505,15 @@ mod tests {
         let mut waits = Waits::new(&settings, now);
         (0..6).for_each(|_| waits.on_view_change(&settings));
         assert_eq!(waits.patience, Span::milliseconds(6_400));
+        let slow = Span::milliseconds(400);
+        (0..AGREEMENTS).for_each(|_| waits.note_executed(Some(now), now.plus(slow)));
         let mut serve = |waits: &mut Waits, agreement: Span| {
-            let ordered = now;
-            now = now.plus(waits.patience).plus(agreement);
-            waits.note_executed(Some(Instant(now.0 - agreement.0)), now);
-            assert!(ordered < now);
+            let ordered = now.plus(waits.patience);
+            now = ordered.plus(agreement);
+            waits.note_executed(Some(ordered), now);
             waits.serve(&settings, now);
         };
-        (0..20).for_each(|_| serve(&mut waits, Span::milliseconds(400)));
+        (0..20).for_each(|_| serve(&mut waits, slow));
         assert_eq!(waits.patience, Span::milliseconds(1_600));
         (0..2 * SAMPLES).for_each(|_| serve(&mut waits, Span::milliseconds(1)));
         assert_eq!(waits.patience, settings.patience);

@@ -278,7 +278,10 @@ impl World {
         let node = &mut self.nodes[seat];
         node.disk.append(parts.compaction, parts.records);
         parts.parts.into_iter().for_each(|(_, path, part)| node.disk.keep_part(path, part));
-        if let (Some(incarnation), Memory::Recovering(_)) = (recovered, node.memory) {
+        // A disk that lies by now may forget this recovery, too.
+        if let (Some(incarnation), Memory::Recovering(_)) = (recovered, node.memory)
+            && !node.disk.lies
+        {
             node.memory = Memory::Whole;
             self.checker.absolve(node.id, incarnation);
             self.coverage.count("event recovery done");
