@@ -2,6 +2,7 @@
 
 use super::{Behaviour, Liar, forgery};
 use crate::message::{PeerMessage, ReplyOutcome, ToClient};
+use crate::service::Refusal;
 use crate::service::tree::Proof;
 use crate::types::{ClientId, ReplicaId, RequestNumber};
 use crate::wire::Blob;
@@ -105,5 +106,33 @@ impl Behaviour for Denier {
 
     fn tell_client(&mut self, _: &mut Liar, _: ClientId, _: ToClient) -> Vec<ToClient> {
         vec![]
+    }
+}
+
+/// Sends clients away: they are not listed, their numbers are used up, there is no room.
+pub(super) struct Refuser;
+
+impl Behaviour for Refuser {
+    fn tell(&mut self, _: &mut Liar, _: ReplicaId, message: PeerMessage) -> Vec<PeerMessage> {
+        vec![message]
+    }
+
+    fn tell_client(&mut self, liar: &mut Liar, _: ClientId, message: ToClient) -> Vec<ToClient> {
+        let refusals = [
+            Refusal::Unlisted,
+            Refusal::Acknowledged,
+            Refusal::BeyondWindow { last: RequestNumber(1) },
+            Refusal::TooMuchKept { bytes: 1, limit: 1 },
+        ];
+        let refusal = liar.random.pick(&refusals).copied().unwrap_or(Refusal::Unlisted);
+        match message {
+            ToClient::Reply(mut reply) if liar.random.in_thousand(500) => {
+                reply.outcome = ReplyOutcome::Refused(refusal);
+                vec![ToClient::Reply(reply)]
+            }
+            ToClient::Reply(reply) => vec![ToClient::Refused(reply.number, refusal)],
+            ToClient::ReadAnswer { number, .. } => vec![ToClient::NotReady(number)],
+            other => vec![other],
+        }
     }
 }

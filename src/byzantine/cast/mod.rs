@@ -222,6 +222,7 @@ pub fn cast() -> Vec<Role> {
             clients::Prover::default()
         ),
         role!("client-denier", "never answers a client", clients::Denier),
+        role!("client-refuser", "sends clients away, with one reason or another", clients::Refuser),
         role!(
             "mutator",
             "changes one field of a message a little and signs it again, each field in turn",

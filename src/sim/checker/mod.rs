@@ -302,12 +302,21 @@ impl Checker {
         self.asked.insert((request.client, Digest::of(&wire::encode(request))));
     }
 
-    /// A client wants these operations done, or this one read, and got a ticket for it.
-    pub fn client_wants(&mut self, client: ClientId, ticket: Ticket, operations: Vec<Blob>) {
+    /// A client wants these operations done, or this one read, and got a ticket for it. If it
+    /// may sign under a number that an earlier life of it has used, what it is told may be of
+    /// then.
+    pub fn client_wants(
+        &mut self,
+        client: ClientId,
+        ticket: Ticket,
+        operations: Vec<Blob>,
+        collides: bool,
+    ) {
         for operation in &operations {
             self.queries.insert(Digest::of(operation), operation.clone());
         }
-        self.tickets.insert((client, ticket), (operations, self.learned));
+        let known = if collides { 0 } else { self.learned };
+        self.tickets.insert((client, ticket), (operations, known));
     }
 
     // What replicas do.

@@ -338,7 +338,7 @@ const BREAKS: &[(&str, Invariant, Break)] = &[
         execute_a_put(checker);
         let get = Blob::from(KvOperation::Get { key: Blob::from("key") }.to_bytes());
         let read = Ticket::Read(RequestNumber(1));
-        checker.client_wants(ClientId(0), read, vec![get.clone()]);
+        checker.client_wants(ClientId(0), read, vec![get.clone()], false);
         let result = Blob::from(KvResult::Got { found: None }.to_bytes());
         let answer = ToClient::ReadAnswer {
             number: RequestNumber(1),
@@ -352,7 +352,7 @@ const BREAKS: &[(&str, Invariant, Break)] = &[
         execute_a_put(checker);
         let ticket = Ticket::Submitted(RequestNumber(1), RequestNumber(1));
         let operations = put(1).body.operations.to_vec();
-        checker.client_wants(ClientId(0), ticket, operations);
+        checker.client_wants(ClientId(0), ticket, operations, false);
         let done = Done { seq: Seq(1), result: Blob::from("a lie") };
         checker.client_learns(ClientId(0), ticket, &Outcome::Done(vec![done]));
     }),

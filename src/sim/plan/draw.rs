@@ -85,8 +85,10 @@ pub(super) fn plan(random: &mut Random, options: &Options) -> Plan {
             let others =
                 honest.into_iter().filter(|id| plan.twins != Some(*id)).collect::<Vec<_>>();
             calamities(random, &mut plan, &others);
-            if random.in_thousand(PLOTS) {
-                plot(random, &mut plan, &others);
+            let is_fetched_from = |(_, part): &(ReplicaId, &str)| FETCHED_FROM.contains(part);
+            let is_wanted = plan.liars.iter().any(is_fetched_from) && random.in_thousand(500);
+            if is_wanted || random.in_thousand(PLOTS) {
+                plot(random, &mut plan, &others, is_wanted);
             }
         }
         Some(Control::Equivocators) => {
@@ -171,6 +173,41 @@ fn hostile(random: &mut Random) -> Vec<Hostility> {
     (0..count).filter_map(|_| random.pick(&HOSTILITIES).copied()).collect()
 }
 
+/// Of a thousand worlds, so many have liars of one kind only.
+const THEMES: u64 = 300;
+
+/// Parts that make use of each other, or of one fault.
+const FETCHED_FROM: [&str; 6] = [
+    "state-poisoner",
+    "state-ager",
+    "state-flooder",
+    "state-trickler",
+    "state-denier",
+    "certificate-forger",
+];
+const ASKED_BY_CLIENTS: [&str; 5] =
+    ["client-liar", "client-conspirator", "client-refuser", "prover", "client-denier"];
+const IN_VIEW_CHANGES: [&str; 8] = [
+    "hider",
+    "inventor",
+    "certificate-forger",
+    "bogus-new-view",
+    "stale-new-view",
+    "two-openings",
+    "partial-new-view",
+    "revenant",
+];
+const PROPOSING: [&str; 8] = [
+    "equivocating",
+    "two-faced",
+    "forged-request",
+    "forging-together",
+    "wrong-digest",
+    "sequence-jumper",
+    "withholder",
+    "double-voter",
+];
+
 /// Draws the liars, and returns who is left.
 fn liars(
     random: &mut Random,
@@ -180,6 +217,14 @@ fn liars(
 ) -> Vec<ReplicaId> {
     let roles = cast();
     let chosen = roles.iter().find(|role| Some(role.name) == behaviour).map(|role| role.name);
+    let themes: [&[&str]; 4] = [&FETCHED_FROM, &ASKED_BY_CLIENTS, &IN_VIEW_CHANGES, &PROPOSING];
+    let theme = match random.in_thousand(THEMES) {
+        true => random.pick(&themes).copied().unwrap_or(&[]),
+        false => &[],
+    };
+    let names: Vec<&str> = roles.iter().map(|role| role.name).collect();
+    let names: Vec<&str> =
+        names.into_iter().filter(|name| theme.is_empty() || theme.contains(name)).collect();
     let mut candidates: Vec<ReplicaId> = (0..plan.replicas).map(ReplicaId).collect();
     for _ in 0..count {
         // Early primaries lie more often: that is where it hurts.
@@ -191,7 +236,7 @@ fn liars(
             continue;
         }
         for _ in 0..one_of(random, &PARTS) {
-            let part = (liar, random.pick(&roles).map_or("silent", |role| role.name));
+            let part = (liar, random.pick(&names).copied().unwrap_or("silent"));
             if !plan.liars.contains(&part) {
                 plan.liars.push(part);
             }
@@ -237,13 +282,13 @@ fn calamities(random: &mut Random, plan: &mut Plan, honest: &[ReplicaId]) {
 const PLOTS: u64 = 200;
 
 /// Things that are much worse together than one by one.
-fn plot(random: &mut Random, plan: &mut Plan, honest: &[ReplicaId]) {
+fn plot(random: &mut Random, plan: &mut Plan, honest: &[ReplicaId], is_to_fetch: bool) {
     let (one, other) = (one_of(random, honest), one_of(random, honest));
     let begin = Instant(random.below(plan.healed.0 / 2));
     let step = Span(random.between(plan.healed.0 / 20, plan.healed.0 / 6));
     let small = Span::milliseconds(random.between(50, 500));
     let island = vec![one];
-    let befalling = match random.below(5) {
+    let befalling = match if is_to_fetch { random.between(3, 4) } else { random.below(5) } {
         // A disk is lost again and again.
         0 => {
             (0..random.between(2, 3)).map(|turn| (step.times(turn), Calamity::Wipe(one))).collect()

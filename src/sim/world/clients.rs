@@ -210,7 +210,7 @@ impl World {
                 operations = vec![bytes.clone()];
                 client.session.read(now, bytes)
             }
-            0 if reads => {
+            0 | 1 if reads => {
                 steps.clear();
                 if client.random.in_thousand(300) {
                     least = client.learned;
@@ -218,7 +218,7 @@ impl World {
                 let freshness = Freshness { seq: least, ..Freshness::default() };
                 client.session.prove(now, bytes, freshness)
             }
-            1..=7 if reads => client.session.read(now, bytes),
+            2..=7 if reads => client.session.read(now, bytes),
             8.. => {
                 let mut bundle = vec![bytes];
                 for _ in 1..client.random.between(1, most) {
@@ -248,7 +248,8 @@ impl World {
         client.wrote.extend(values);
         client.pending.insert(ticket, Pending { steps, asked, least, is_extra });
         let id = self.client_id(index);
-        self.checker.client_wants(id, ticket, operations);
+        let collides = self.clients[index].collides_since.is_some();
+        self.checker.client_wants(id, ticket, operations, collides);
     }
 
     fn after_client(&mut self, index: usize) {
