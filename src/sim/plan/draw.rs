@@ -85,7 +85,9 @@ pub(super) fn plan(random: &mut Random, options: &Options) -> Plan {
             let others =
                 honest.into_iter().filter(|id| plan.twins != Some(*id)).collect::<Vec<_>>();
             calamities(random, &mut plan, &others);
-            let is_fetched_from = |(_, part): &(ReplicaId, &str)| FETCHED_FROM.contains(part);
+            let is_fetched_from = |(_, part): &(ReplicaId, &str)| {
+                FETCHED_FROM.contains(part) || OF_LIVES[..2].contains(part)
+            };
             let is_wanted = plan.liars.iter().any(is_fetched_from) && random.in_thousand(500);
             if is_wanted || random.in_thousand(PLOTS) {
                 plot(random, &mut plan, &others, is_wanted);
@@ -197,6 +199,7 @@ const IN_VIEW_CHANGES: [&str; 8] = [
     "partial-new-view",
     "revenant",
 ];
+const OF_LIVES: [&str; 4] = ["reviver", "revenant", "double-voter", "vote-replayer"];
 const PROPOSING: [&str; 8] = [
     "equivocating",
     "two-faced",
@@ -217,7 +220,8 @@ fn liars(
 ) -> Vec<ReplicaId> {
     let roles = cast();
     let chosen = roles.iter().find(|role| Some(role.name) == behaviour).map(|role| role.name);
-    let themes: [&[&str]; 4] = [&FETCHED_FROM, &ASKED_BY_CLIENTS, &IN_VIEW_CHANGES, &PROPOSING];
+    let themes: [&[&str]; 5] =
+        [&FETCHED_FROM, &ASKED_BY_CLIENTS, &IN_VIEW_CHANGES, &OF_LIVES, &PROPOSING];
     let theme = match random.in_thousand(THEMES) {
         true => random.pick(&themes).copied().unwrap_or(&[]),
         false => &[],
