@@ -67,12 +67,16 @@ const EVENTS: &[&str] = &[
 
 const READS: &[&str] = &[
     "bundle of several operations",
+    "inputs gathered",
+    "no receipts",
     "read by quorum",
     "read of a range",
     "read ordered",
     "read proved",
+    "receipts",
     "request superseded",
     "ticket abandoned",
+    "ticket timed out",
 ];
 
 const SHOWN: &[&str] = &[
