@@ -22,7 +22,7 @@ pub(super) struct Lives {
 
 impl Checker {
     /// A replica has the operator's word that its disk forgot something.
-    pub(super) fn recovers(&mut self, id: ReplicaId, nonce: Nonce) {
+    pub fn recovers(&mut self, id: ReplicaId, nonce: Nonce) {
         self.lives.recovering.insert(id, nonce);
     }
 

@@ -111,6 +111,12 @@ impl World {
             return self.refuses_to_start(seat, "its log is damaged");
         }
         let Found { records, states, parts } = node.disk.read();
+        // A copy of the disk from amid a recovery goes on with that one.
+        for record in &records {
+            if let Record::Recovering(nonce) = record {
+                self.checker.recovers(node.id, *nonce);
+            }
+        }
         let is_forgotten = is_recovery_forgotten(node.memory, &records);
         if is_forgotten && node.recovery_is_noted {
             let id = node.id;
