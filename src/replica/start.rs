@@ -486,15 +486,18 @@ impl Replica {
             return Ok(());
         }
         let needed = self.committee.quorum();
-        if let Some(certificate) = &answer.highest {
-            self.answer_reads_from(answer.view.max(certificate.view()), certificate.seq());
-        }
         let Standing::Starting { answered, .. } = &mut self.standing else { return Ok(()) };
-        answered.insert(from);
+        // Each is asked once from where on reads are answered: it could name any view.
+        let is_first = answered.insert(from);
         let have = answered.len();
         self.out.notice(Notice::StartAnswers(have, needed));
+        if let Some(certificate) = answer.highest.filter(|_| is_first) {
+            self.answer_reads_from(answer.view.max(certificate.view()), certificate.seq());
+        }
         if let Some(certificate) = answer.stable {
-            self.answer_reads_from(answer.view, certificate.seq());
+            if is_first {
+                self.answer_reads_from(answer.view, certificate.seq());
+            }
             self.learn_certificate(certificate);
         }
         if have >= needed {
