@@ -23,8 +23,9 @@
 //! under one number, and the first that is ordered counts: a different operation is
 //! told as [`Superseded`](super::Outcome::Superseded), the same one as done. A session that
 //! still knows a number which it used begins above it, so far as the state takes that
-//! ([`begin_above`](super::Session::begin_above)): then they don't. But for those numbers, nothing of the earlier life will be executed any more once the first
-//! request of the new one is. A client that can keep its numbers should.
+//! ([`begin_above`](super::Session::begin_above)): then they don't. But for those numbers,
+//! nothing of the earlier life will be executed any more once the first request of the new
+//! one is. A client that can keep its numbers should.
 
 use crate::types::{Committee, ReplicaId, RequestNumber};
 use std::collections::BTreeMap;
