@@ -135,16 +135,10 @@ impl Checker {
         let (operations, known) = self.tickets.get(&(client, ticket)).cloned().unwrap_or_default();
         match (ticket, outcome) {
             (Ticket::Submitted(first, _), Outcome::Done(done)) => {
-                for ((number, operation), done) in (first.0..).zip(&operations).zip(done) {
-                    self.learned = self.learned.max(done.seq.0);
-                    self.is_executed(client, number, Digest::of(operation), done);
-                }
+                self.are_executed(client, first.0, &operations, done);
             }
             (Ticket::Submitted(first, _), Outcome::Receipted { done, receipts }) => {
-                for ((number, operation), done) in (first.0..).zip(&operations).zip(done) {
-                    self.learned = self.learned.max(done.seq.0);
-                    self.is_executed(client, number, Digest::of(operation), done);
-                }
+                self.are_executed(client, first.0, &operations, done);
                 for ((number, done), receipt) in
                     (first.0..).zip(done).zip(receipts.iter().flatten())
                 {
@@ -216,6 +210,14 @@ impl Checker {
         if !says_so || !are_enough {
             let what = format!("{client:?} takes {receipt:?} for a receipt of #{number}");
             self.fail(Invariant::Clients, what);
+        }
+    }
+
+    /// This came of these operations, under numbers from `first` on.
+    fn are_executed(&mut self, client: ClientId, first: u64, operations: &[Blob], done: &[Done]) {
+        for ((number, operation), done) in (first..).zip(operations).zip(done) {
+            self.learned = self.learned.max(done.seq.0);
+            self.is_executed(client, number, Digest::of(operation), done);
         }
     }
 

@@ -8,6 +8,7 @@
 //! | `certificates` | whether what is believed stands on enough signatures |
 //! | `lives` | whether new lives of replicas begin, and old ones end, as they should |
 //! | `disk` | whether a promise that leaves is on the disk |
+//! | `patience` | whether primaries are left, and kept, as they should be |
 //! | `replay` | the agreed history, executed once more by a simple model |
 //! | `history` | whether the replicas' and clients' answers are those of that history |
 
@@ -16,6 +17,7 @@ mod disk;
 mod history;
 mod ledger;
 mod lives;
+mod patience;
 mod replay;
 #[cfg(test)]
 mod tests;
@@ -28,14 +30,15 @@ use crate::client::Ticket;
 use crate::crypto::{self, Check, ClusterId, PublicKey, Scheme};
 use crate::message::batch::{ItemKey, NULL};
 use crate::message::{
-    Batch, Body, Evidence, Genesis, Item, PeerMessage, Request, Signed, ToClient, Voter,
+    Batch, Body, Evidence, Genesis, Item, PeerMessage, Request, Signed, ToClient, Verified, Voter,
 };
 use crate::replica::effects::{Record, Suspicion};
 use crate::replica::{Effects, Notice, Now, Outgoing, Replica, Standing};
-use crate::types::{ClientId, Digest, Incarnation, ReplicaId, Seq, Timestamp};
+use crate::types::{ClientId, Digest, Incarnation, Instant, ReplicaId, Seq, Span, Timestamp};
 use crate::wire::{self, Blob};
 use ledger::{Kind, Ledger, words_of};
 use lives::Lives;
+use patience::Patience;
 use replay::{Account, Replay};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -144,8 +147,12 @@ struct Glimpse {
     executed: u64,
     held: crate::replica::Held,
     wall: Timestamp,
+    instant: Instant,
     /// A start needs all that the log holds of views that were left.
     votes: bool,
+    /// It takes part in its view, and holds something that is to be ordered.
+    waits: bool,
+    patience: Span,
 }
 
 /// Everything seen so far.
@@ -160,6 +167,7 @@ pub struct Checker {
     excused: BTreeMap<ReplicaId, u64>,
     ledger: Ledger,
     lives: Lives,
+    patience: Patience,
     /// The highest checkpoint that was found to be signed by enough.
     surely_stable: u64,
     decided: BTreeMap<Seq, Digest>,
@@ -220,6 +228,7 @@ impl Checker {
             excused: BTreeMap::new(),
             ledger: Ledger::default(),
             lives: Lives::default(),
+            patience: Patience::default(),
             surely_stable: 0,
             decided: BTreeMap::new(),
             states: BTreeMap::new(),
@@ -287,6 +296,7 @@ impl Checker {
     pub fn restarted(&mut self, id: ReplicaId, executed: Seq) {
         self.glimpses.remove(&id);
         self.answered.remove(&id);
+        self.patience.forget(id);
         self.executed.insert(id, executed);
     }
 
@@ -458,7 +468,10 @@ impl Checker {
                 self.has_state(id, *seq, *digest);
                 self.is_stable_by_enough(id, seq.0, *digest);
             }
-            Notice::Entered(view) => self.is_wanted_by_enough(id, view.0),
+            Notice::Entered(view) => {
+                self.is_wanted_by_enough(id, view.0);
+                self.enters(id, view.0);
+            }
             Notice::Evidence(evidence) => self.accuses(id, evidence),
             Notice::TransferDone(seq) => {
                 self.executed.insert(id, *seq);
@@ -471,9 +484,13 @@ impl Checker {
             Notice::RolledBack => {
                 self.fail(Invariant::Honesty, format!("{id:?} finds its own disk rolled back"));
             }
-            Notice::Suspects(view, Suspicion::Joined) => self.is_joined_by_honest(id, view.0),
+            Notice::Suspects(view, why) => {
+                if *why == Suspicion::Joined {
+                    self.is_joined_by_honest(id, view.0);
+                }
+                self.is_left(id, *why);
+            }
             Notice::Rejected(..)
-            | Notice::Suspects(..)
             | Notice::TransferBegan(_)
             | Notice::MayVote
             | Notice::Reborn(..)
@@ -637,18 +654,24 @@ impl Checker {
         if !self.honest.contains(&id) {
             return;
         }
+        let (held, votes) = (replica.held(), *replica.standing() == Standing::Voting);
+        let takes_part = votes && replica.is_active() && !replica.is_in_transfer();
         let glimpse = Glimpse {
             view: replica.view().0,
             stable: replica.stable().0,
             executed: replica.executed().0,
-            held: replica.held(),
+            held,
             wall: now.wall,
-            votes: *replica.standing() == Standing::Voting,
+            instant: now.instant,
+            votes,
+            waits: takes_part && held.waiting > 0,
+            patience: replica.patience(),
         };
         if !self.glimpses.contains_key(&id) {
-            self.remembers_evidence(id, replica);
+            self.remembers_evidence(id, replica.evidence());
         }
         let before = self.glimpse(id, glimpse);
+        self.is_patient(id, &glimpse);
         if before.executed != glimpse.executed {
             self.compare(id, glimpse.executed, &account_of(replica, self.cluster.clients.len()));
             if glimpse.executed.is_multiple_of(self.cluster.interval) {
@@ -658,9 +681,9 @@ impl Checker {
     }
 
     /// What a replica showed to others it still has after a start.
-    fn remembers_evidence(&mut self, id: ReplicaId, replica: &Replica) {
+    fn remembers_evidence(&mut self, id: ReplicaId, held: &[Verified<Evidence>]) {
         let shown = self.evidence.get(&id).into_iter().flatten();
-        let is_held = |one: &Evidence| replica.evidence().iter().any(|held| **held == *one);
+        let is_held = |one: &Evidence| held.iter().any(|held| **held == *one);
         if let Some(lost) = shown.into_iter().find(|one| !is_held(one)) {
             let what = format!("{id:?} starts without the evidence that it has shown: {lost:?}");
             self.fail(Invariant::Durability, what);

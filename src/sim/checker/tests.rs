@@ -6,8 +6,8 @@ use super::*;
 use crate::client::{Done, Outcome};
 use crate::crypto::SecretKey;
 use crate::message::{
-    Commit, Genesis, NewView, Parameters, PrePrepare, Prepare, RecoveryRequest, Reply,
-    ReplyOutcome, ToClient, ViewChange,
+    Checkpoint, CheckpointCertificate, Commit, Genesis, NewView, Parameters, PrePrepare, Prepare,
+    PreparedCertificate, RecoveryRequest, Reply, ReplyOutcome, ToClient, Verifier, ViewChange,
 };
 use crate::replica::effects::Record;
 use crate::service::Tree;
@@ -156,6 +156,40 @@ fn evidence(by: u16, other: Digest) -> Evidence {
     Evidence::Prepare(vote(A), vote(other))
 }
 
+/// What a log says of a stable checkpoint.
+fn stable_at(seq: u64) -> Record {
+    let genesis = genesis().checked().expect("a good genesis");
+    let committee = genesis.committee();
+    let verifier = Verifier::new(genesis, Model);
+    let votes = [0, 1, 2].map(|id| {
+        let vote = Checkpoint { seq: Seq(seq), digest: A, by: voter(id) };
+        verifier.signed(sign(vote)).expect("well signed")
+    });
+    let certificate = CheckpointCertificate::new(committee, Seq(seq), A, &votes);
+    Record::Stable(certificate.expect("enough").into_inner())
+}
+
+/// A certificate that replica 1, in this life, helped to make.
+fn prepared_by(incarnation: u64) -> PreparedCertificate {
+    let genesis = genesis().checked().expect("a good genesis");
+    let committee = genesis.committee();
+    let verifier = Verifier::new(genesis, Model);
+    let place = PrePrepare { view: View(0), seq: Seq(9), digest: A, by: voter(0) };
+    let proposal = verifier.signed(sign(place)).expect("well signed");
+    let votes = [(1, incarnation), (2, 0)].map(|(id, life)| {
+        let by = Voter { replica: r(id), incarnation: Incarnation(life) };
+        let vote = Prepare { view: View(0), seq: Seq(9), digest: A, by };
+        verifier.signed(sign(vote)).expect("well signed")
+    });
+    PreparedCertificate::new(committee, &proposal, &votes).expect("enough").into_inner()
+}
+
+/// Somebody who takes part in view 0, holds a request, and looks at its clock.
+fn waiting(seconds: u64) -> Glimpse {
+    let instant = Instant(0).plus(Span::seconds(seconds));
+    Glimpse { instant, waits: true, patience: Span::seconds(1), ..Glimpse::default() }
+}
+
 type Break = fn(&mut Checker);
 
 /// Everything that must be seen, and as what.
@@ -284,6 +318,51 @@ const BREAKS: &[(&str, Invariant, Break)] = &[
         let wishes = wishes_of(checker, &[0, 1, 2]);
         checker.is_opened(r(0), &opening(wishes, vec![A]));
     }),
+    ("a life that begins between checkpoints", Invariant::Certificates, |checker| {
+        let (who, first) = (r(3), Incarnation(1));
+        checker.has_reborn(r(0), 3, &[Notice::Executed(Seq(3), A), Notice::Reborn(who, first)]);
+    }),
+    ("a life that no command began", Invariant::Certificates, |checker| {
+        for seq in (1..5).map(Seq) {
+            checker.decides(r(0), seq, NULL);
+            checker.executes(r(0), seq, NULL);
+        }
+        let (who, first) = (r(3), Incarnation(1));
+        checker.has_reborn(r(0), 4, &[Notice::Executed(Seq(4), NULL), Notice::Reborn(who, first)]);
+    }),
+    ("a life that began elsewhere for others", Invariant::Certificates, |checker| {
+        let outcome = checker.begins(r(3), Incarnation(1), 8);
+        assert_eq!(outcome, Ok(()));
+        let outcome = checker.begins(r(3), Incarnation(1), 12);
+        checker.require(Invariant::Certificates, outcome);
+    }),
+    ("a recovery that ends though nothing of it is ordered", Invariant::Certificates, |checker| {
+        checker.recovers(r(1), Nonce(7));
+        checker.recovered(r(1), 8);
+    }),
+    ("a start that votes when one other told", Invariant::Certificates, |checker| {
+        checker.is_answered(r(1), r(0));
+        checker.votes_after_enough_answers(r(1));
+    }),
+    ("a certificate that counts a life that is over", Invariant::Certificates, |checker| {
+        checker.glimpse(r(0), Glimpse { executed: 8, ..Glimpse::default() });
+        checker.is_reborn(r(1), Incarnation(1), 8);
+        checker.counts_the_living(r(0), &prepared_by(0));
+    }),
+    ("an opening of one's own by a life that is over", Invariant::Certificates, |checker| {
+        checker.glimpse(r(1), Glimpse { executed: 8, ..Glimpse::default() });
+        checker.is_reborn(r(2), Incarnation(1), 8);
+        let wishes = wishes_of(checker, &[0, 1, 2]);
+        checker.is_wanted_by_the_living(r(1), &opening(wishes, vec![]));
+    }),
+    ("a replica that goes on with a disk that went back", Invariant::Honesty, |checker| {
+        let words = words_of(&prepare(1, 0, 1, A));
+        checker.goes_on(r(1), &words[0]);
+    }),
+    ("evidence that was shown, and is gone at a start", Invariant::Durability, |checker| {
+        send(checker, 1, &PeerMessage::Evidence(evidence(3, B)), &[]);
+        checker.remembers_evidence(r(1), &[]);
+    }),
     ("a vote that is not on the disk", Invariant::Durability, |checker| {
         checker.judged.insert(A);
         send(checker, 1, &prepare(1, 0, 1, A), &[]);
@@ -300,7 +379,7 @@ const BREAKS: &[(&str, Invariant, Break)] = &[
         send(checker, 1, &PeerMessage::ViewChange(wish(1, 1)), &[]);
     }),
     ("a checkpoint without its state", Invariant::Durability, |checker| {
-        let body = crate::message::Checkpoint { seq: Seq(4), digest: A, by: voter(1) };
+        let body = Checkpoint { seq: Seq(4), digest: A, by: voter(1) };
         let vote = sign(body);
         let records = [Record::Checkpoint(vote.clone())];
         send(checker, 1, &PeerMessage::Checkpoint(vote), &records);
@@ -348,6 +427,20 @@ const BREAKS: &[(&str, Invariant, Break)] = &[
         };
         checker.answers(r(0), 1, ClientId(0), &answer);
     }),
+    ("a read that is answered by who may not vote", Invariant::Clients, |checker| {
+        checker.may_answer_reads(r(0), 4, false);
+    }),
+    ("a read that is answered on an older state than before", Invariant::Clients, |checker| {
+        checker.has_executed(r(0), 8);
+        checker.restarted(r(0), Seq(4));
+        checker.may_answer_reads(r(0), 4, true);
+    }),
+    ("a count that is not that of the history", Invariant::Clients, |checker| {
+        execute_a_put(checker);
+        let (acknowledged, highest) = (RequestNumber(0), RequestNumber(9));
+        let told = ToClient::Session { nonce: Nonce(1), acknowledged, highest, view: View(0) };
+        checker.answers(r(0), 1, ClientId(0), &told);
+    }),
     ("a client that believes a lie", Invariant::Clients, |checker| {
         execute_a_put(checker);
         let ticket = Ticket::Submitted(RequestNumber(1), RequestNumber(1));
@@ -372,6 +465,23 @@ const BREAKS: &[(&str, Invariant, Break)] = &[
     }),
     ("a word beyond the window", Invariant::Bounds, |checker| {
         words_of(&prepare(1, 0, 9, A)).iter().for_each(|word| checker.is_within_the_window(word));
+    }),
+    ("a log that keeps what is settled", Invariant::Bounds, |checker| {
+        checker.judged.insert(A);
+        let stable = stable_at(12);
+        let old = (1..8).flat_map(|seq| [prepare(1, 0, seq, A), prepare(1, 1, seq, A)]);
+        let records = old.map(|vote| prepare_record(&vote));
+        let records: Vec<Record> = records.chain([stable]).collect();
+        send(checker, 1, &prepare(1, 0, 1, A), &records);
+    }),
+    ("a backup that waits for ever", Invariant::Progress, |checker| {
+        (0..30).for_each(|seconds| checker.is_patient(r(1), &waiting(seconds)));
+    }),
+    ("a reliable primary that is left", Invariant::Progress, |checker| {
+        checker.calms([r(0), r(1), r(2)].into());
+        (0..3).for_each(|id| checker.enters(r(id), 4));
+        checker.glimpse(r(2), Glimpse { view: 4, ..Glimpse::default() });
+        checker.is_left(r(2), Suspicion::NothingExecuted);
     }),
     ("somebody who is never answered", Invariant::Progress, |checker| {
         checker.no_progress("c0 waits".to_string());
@@ -423,6 +533,31 @@ fn what_is_right_trips_nothing() {
     checker.is_opened(r(0), &opening(wishes, vec![]));
     checker.is_wanted_by_enough(r(0), 1);
     checker.accuses(r(0), &evidence(3, B));
+    checker.recovers(r(1), Nonce(7));
+    (0..2).chain([9]).for_each(|id| checker.is_answered(r(1), r(id)));
+    checker.votes_after_enough_answers(r(1));
+    checker.counts_the_living(r(0), &prepared_by(0));
+    checker.may_answer_reads(r(0), 1, true);
+    assert_eq!(checker.violation, None);
+}
+
+#[test]
+fn nobody_is_left_but_for_a_reason() {
+    let mut checker = checker();
+    // The wait begins anew when something executes, and when the process does.
+    for seconds in 0..30 {
+        checker.is_patient(r(1), &Glimpse { executed: seconds, ..waiting(seconds) });
+        checker.restarted(r(2), Seq(0));
+        checker.is_patient(r(2), &waiting(seconds));
+    }
+    // Who is reliable may leave a liar, or what not all have entered.
+    checker.calms([r(0), r(1), r(2)].into());
+    (0..3).for_each(|id| checker.enters(r(id), 3));
+    checker.glimpse(r(1), Glimpse { view: 3, ..Glimpse::default() });
+    checker.is_left(r(1), Suspicion::NothingExecuted);
+    (0..2).for_each(|id| checker.enters(r(id), 4));
+    checker.glimpse(r(0), Glimpse { view: 4, ..Glimpse::default() });
+    checker.is_left(r(0), Suspicion::NothingExecuted);
     assert_eq!(checker.violation, None);
 }
 
@@ -430,7 +565,7 @@ fn what_is_right_trips_nothing() {
 fn a_checkpoint_with_its_state_on_the_disk_may_leave() {
     let mut checker = checker();
     let tree = Tree::new();
-    let body = crate::message::Checkpoint { seq: Seq(4), digest: tree.digest(), by: voter(1) };
+    let body = Checkpoint { seq: Seq(4), digest: tree.digest(), by: voter(1) };
     let vote = sign(body);
     let record = Record::Checkpoint(vote.clone());
     let states = BTreeMap::from([(Seq(4), tree)]);

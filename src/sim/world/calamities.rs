@@ -1,8 +1,9 @@
 //! What befalls a world, and how it heals.
 
+use super::replicas::Memory;
 use super::{Happening, Seat, World};
 use crate::sim::disk::Disk;
-use crate::sim::plan::Calamity;
+use crate::sim::plan::{CALM, Calamity};
 use crate::types::{Instant, ReplicaId};
 
 impl World {
@@ -189,6 +190,14 @@ impl World {
         self.healed = true;
         self.links.calm(self.plan.calm);
         self.tell(|| "** everything heals but the liars".to_string());
+        // Whoever lost something asks for it again within its patience.
+        let settings = &self.plan.settings;
+        let again = settings.status_interval.max(settings.fetch_timeout).times(4);
+        if self.plan.calm == CALM && settings.patience >= again {
+            let whole = self.reliable().filter(|node| node.memory == Memory::Whole);
+            let reliable = whole.map(|node| node.id).collect();
+            self.checker.calms(reliable);
+        }
         self.keep_busy();
         for seat in 0..self.nodes.len() {
             let now = self.now;

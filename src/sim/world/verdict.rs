@@ -16,7 +16,7 @@ impl World {
     }
 
     /// Those of whom something can be asked at the end.
-    fn reliable(&self) -> impl Iterator<Item = &Node> {
+    pub(super) fn reliable(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().filter(|node| {
             let is_known = node.memory != Memory::Doubtful || is_known_to_forget(node);
             node.lying.is_none() && self.plan.twins != Some(node.id) && is_known
