@@ -1,18 +1,19 @@
 #!/usr/bin/env bash
 # Tests the tests: puts each mistake of tests/seeded-bugs into a copy of the sources, and
-# lets the simulator look for it.
+# lets the simulator look for it. As many at a time as there are processors.
 #
 #   scripts/seeded-bugs.sh [--seeds N] [NAME...]
 #
-# Says which seed caught which mistake, by which invariant. Ends with 1 if one was not
-# caught within N seeds (20000 unless told), and with 2 if a patch does not apply or does
-# not build: then the code has moved on, and the mistake must be put in anew.
+# Says which seed caught which mistake, by which invariant: the lowest seed, for each is
+# searched on one processor. Ends with 1 if one was not caught within N seeds (20000 unless
+# told), and with 2 if a patch does not apply or does not build: then the code has moved on,
+# and the mistake must be put in anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-seeds=20000
+export SEEDS=20000
 if [ "${1:-}" = --seeds ]; then
-    seeds=$2
+    SEEDS=$2
     shift 2
 fi
 names=("$@")
@@ -22,53 +23,55 @@ if [ ${#names[@]} -eq 0 ]; then
     done
 fi
 
-# One target directory for all, so that only this crate is built again.
-export CARGO_TARGET_DIR="$PWD/target/seeded-bugs"
+# Quick builds, in which only this crate is built again; one directory for each processor.
+export WORK="$PWD/target/seeded-bugs"
 export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=0
 export CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_INCREMENTAL=true
-copy="$CARGO_TARGET_DIR/copy"
+mkdir -p "$WORK"
+rm -f "$WORK"/*.result
 
-# The sources as they are, in place of what the last mistake left.
-fresh() {
+# Tries one mistake, and leaves a line of what came of it: its kind, seed and story.
+try() {
+    local name=$1 copy="$WORK/$SLOT/copy" out="$WORK/$1.txt" code=0
+    export CARGO_TARGET_DIR="$WORK/$SLOT"
+    # The sources as they are, in place of what the last mistake left.
     rm -rf "$copy"
     mkdir -p "$copy/tests"
     cp -r Cargo.toml Cargo.lock README.md src "$copy/"
     cp -r tests/benches "$copy/tests/"
-}
-
-caught=0 early=0 missed=() broken=()
-printf '%-44s %8s  %s\n' mistake seed "caught by"
-for name in "${names[@]}"; do
-    fresh
-    if ! patch -d "$copy" -p1 -s <"tests/seeded-bugs/$name.patch" ||
-        ! cargo build --release --quiet --bin quorate --manifest-path "$copy/Cargo.toml" 2>"$copy.log"; then
-        broken+=("$name")
-        printf '%-44s %8s  %s\n' "$name" - "does not apply or build: $copy.log"
-        continue
+    if ! patch -d "$copy" -p1 -s <"tests/seeded-bugs/$name.patch" >"$out" 2>&1 ||
+        ! cargo build --release --quiet --bin quorate --manifest-path "$copy/Cargo.toml" >"$out" 2>&1; then
+        report broken "$name" - "does not apply or build: $out"
+        return
     fi
-    out="$CARGO_TARGET_DIR/$name.txt"
-    code=0
-    "$CARGO_TARGET_DIR/release/quorate" simulate --seeds "0..$seeds" >"$out" 2>&1 || code=$?
+    "$CARGO_TARGET_DIR/release/quorate" simulate --jobs 1 --seeds "0..$SEEDS" >"$out" 2>&1 || code=$?
+    local line seed by
     case $code in
     10 | 11 | 12)
-        caught=$((caught + 1))
         line=$(grep -aE '^seed [0-9]+( breaks |: a replica panics)' "$out" | tail -n 1)
         seed=$(sed -E 's/^seed ([0-9]+).*/\1/' <<<"$line")
-        if [ "$seed" -lt 1000 ]; then early=$((early + 1)); fi
         by=$(sed -E 's/^seed [0-9]+:?( breaks)? //' <<<"$line" | cut -c 1-90)
-        printf '%-44s %8s  %s\n' "$name" "$seed" "$by"
+        report caught "$name" "$seed" "$by"
         ;;
-    0)
-        missed+=("$name")
-        printf '%-44s %8s  %s\n' "$name" - "NOT caught in $seeds seeds"
-        ;;
-    *)
-        broken+=("$name")
-        printf '%-44s %8s  %s\n' "$name" - "the simulator ended with $code: $out"
-        ;;
+    0) report missed "$name" - "NOT caught in $SEEDS seeds" ;;
+    *) report broken "$name" - "the simulator ended with $code: $out" ;;
     esac
-done
+}
+
+report() {
+    echo "$1 $3" >"$WORK/$2.result"
+    printf '%-44s %8s  %s\n' "$2" "$3" "$4"
+}
+export -f try report
+
+printf '%-44s %8s  %s\n' mistake seed "caught by"
+printf '%s\n' "${names[@]}" |
+    xargs -n 1 -P "$(nproc)" --process-slot-var=SLOT bash -c 'set -euo pipefail; try "$1"' try
+
+count() { cat "$WORK"/*.result | awk "$1" | wc -l; }
+caught=$(count '/^caught/') early=$(count '/^caught/ && $2 < 1000')
+missed=$(count '/^missed/') broken=$((${#names[@]} - caught - missed))
 echo "${#names[@]} mistakes: $caught caught, $early of them within 1,000 seeds;" \
-    "${#missed[@]} not caught, ${#broken[@]} not tried"
-[ ${#broken[@]} -eq 0 ] || exit 2
-[ ${#missed[@]} -eq 0 ] || exit 1
+    "$missed not caught, $broken not tried"
+[ "$broken" -eq 0 ] || exit 2
+[ "$missed" -eq 0 ] || exit 1

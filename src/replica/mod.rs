@@ -389,6 +389,20 @@ impl Replica {
         }
     }
 
+    /// Whose words count here at present: those about a number, and those about views.
+    pub fn voices(&self) -> impl Iterator<Item = (Voter, Option<Seq>)> {
+        let slots = self.active().into_iter().flat_map(|active| &active.slots);
+        let votes = slots.flat_map(|(seq, slot)| {
+            let voters = slot.prepares.voters().chain(slot.commits.voters());
+            voters.map(|by| (by, Some(*seq)))
+        });
+        let checkpoints = self.checkpoints.votes.iter();
+        let checkpoints =
+            checkpoints.flat_map(|(seq, votes)| votes.voters().map(|by| (by, Some(*seq))));
+        let wishes = self.wishes.values().map(|wish| (wish.body.by, None));
+        votes.chain(checkpoints).chain(wishes)
+    }
+
     // Small things that every file needs.
 
     /// Whether this replica may sign votes.

@@ -1,6 +1,6 @@
 //! Counting votes: who said what about one place.
 
-use crate::message::{Body, Reject, Signed, Verified};
+use crate::message::{Body, Reject, Signed, Verified, Voter};
 use crate::types::{Digest, ReplicaId};
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ pub trait Vote: Body {
     /// What the vote is for.
     fn digest(&self) -> Digest;
     /// Who casts it.
-    fn replica(&self) -> ReplicaId;
+    fn by(&self) -> Voter;
 }
 
 macro_rules! vote {
@@ -18,8 +18,8 @@ macro_rules! vote {
             fn digest(&self) -> Digest {
                 self.digest
             }
-            fn replica(&self) -> ReplicaId {
-                self.by.replica
+            fn by(&self) -> Voter {
+                self.by
             }
         }
     )*};
@@ -53,7 +53,7 @@ pub enum Counted<T> {
 impl<T: Vote> Tally<T> {
     /// Counts a vote, once for each sender and digest.
     pub fn count(&mut self, vote: Verified<Signed<T>>) -> Result<Counted<T>, Reject> {
-        let votes = self.votes.entry(vote.body.replica()).or_default();
+        let votes = self.votes.entry(vote.body.by().replica).or_default();
         if votes.len() >= MOST_VOTES_EACH
             || votes.iter().any(|one| one.body.digest() == vote.body.digest())
         {
@@ -89,6 +89,11 @@ impl<T: Vote> Tally<T> {
         seen.sort_unstable();
         seen.dedup();
         seen.into_iter()
+    }
+
+    /// Who cast the votes.
+    pub fn voters(&self) -> impl Iterator<Item = Voter> {
+        self.votes.values().flatten().map(|vote| vote.body.by())
     }
 
     /// Forgets votes that don't count any more.

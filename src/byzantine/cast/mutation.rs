@@ -53,14 +53,22 @@ macro_rules! vote_variants {
 /// Of a thousand messages, so many are changed.
 const CHANGED: u64 = 150;
 
+/// And of those, so many are told to everybody alike: some lies are believed by all or none.
+const ALIKE: u64 = 500;
+
 /// Remembers, for each kind of message, which change comes next.
 #[derive(Default)]
 pub(super) struct Mutator {
     turns: BTreeMap<u8, usize>,
+    /// What everybody is told in place of a message.
+    told: Option<(PeerMessage, PeerMessage)>,
 }
 
 impl Behaviour for Mutator {
     fn tell(&mut self, liar: &mut Liar, _: ReplicaId, message: PeerMessage) -> Vec<PeerMessage> {
+        if let Some((_, other)) = self.told.as_ref().filter(|(truth, _)| *truth == message) {
+            return vec![other.clone()];
+        }
         if !liar.random.in_thousand(CHANGED) {
             return vec![message];
         }
@@ -73,7 +81,9 @@ impl Behaviour for Mutator {
         let turn = self.turns.entry(kind).or_default();
         let index = *turn % variants.len();
         *turn += 1;
-        vec![variants.swap_remove(index)]
+        let other = variants.swap_remove(index);
+        self.told = liar.random.in_thousand(ALIKE).then(|| (message, other.clone()));
+        vec![other]
     }
 }
 

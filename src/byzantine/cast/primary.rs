@@ -180,7 +180,8 @@ impl Behaviour for Doubler {
 pub(super) fn jump(liar: &mut Liar, _: ReplicaId, message: PeerMessage) -> Vec<PeerMessage> {
     match message {
         PeerMessage::Propose(proposal, batch) if liar.is_me(proposal.body.by) => {
-            let seq = proposal.body.seq.plus(liar.random.between(1, 12));
+            // As far for everybody, or they would not agree on anything.
+            let seq = proposal.body.seq.plus(1 + u64::from(proposal.body.digest.0[0] % 12));
             vec![PeerMessage::Propose(liar.sign(PrePrepare { seq, ..proposal.body }), batch)]
         }
         other => vec![other],
@@ -214,12 +215,15 @@ pub(super) fn lie_about_time(
     message: PeerMessage,
 ) -> Vec<PeerMessage> {
     let Some((body, batch)) = own(liar, &message) else { return vec![message] };
-    let furthest = match liar.random.below(3) {
+    // The same lie to everybody, or they would not agree on anything.
+    let [kind, draw @ ..] = batch.digest().0;
+    let furthest = match kind % 3 {
         0 => 2 * 3_600_000_000,
         1 => 10_000_000,
         _ => 1_000_000,
     };
-    let time = batch.time().0.saturating_add(liar.random.below(2 * furthest));
+    let draw = draw.iter().take(7).fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+    let time = batch.time().0.saturating_add(draw % (2 * furthest));
     let time = time.saturating_sub(furthest);
     vec![propose(liar, body, Batch::new(Timestamp(time), batch.items().to_vec()))]
 }

@@ -6,7 +6,7 @@ use super::ledger::{self, Word};
 use super::{Checker, Invariant};
 use crate::message::{CheckedStart, Held, NewView, PeerMessage, PreparedCertificate, Voter};
 use crate::replica::Notice;
-use crate::types::{Incarnation, Nonce, ReplicaId};
+use crate::types::{Incarnation, Nonce, ReplicaId, Seq};
 use std::collections::BTreeMap;
 
 /// What is known of the replicas' lives.
@@ -137,6 +137,23 @@ impl Checker {
         let seq = certificate.seq().0;
         if let Some(by) = certificate.voters().find(|by| self.is_over(*by, Some(seq), executed)) {
             let what = format!("{id:?} at s{executed} counts {by:?} about s{seq}");
+            self.fail(Invariant::Certificates, what);
+        }
+    }
+
+    /// When a life begins, or a state is fetched in which one has, no word of the life before
+    /// counts any longer. One's own wish stays, as a promise.
+    pub(super) fn hears_the_living(
+        &mut self,
+        id: ReplicaId,
+        executed: u64,
+        mut voices: impl Iterator<Item = (Voter, Option<Seq>)>,
+    ) {
+        let heard = voices.find(|(by, seq)| {
+            by.replica != id && self.is_over(*by, seq.map(|seq| seq.0), executed)
+        });
+        if let Some((by, seq)) = heard {
+            let what = format!("{id:?} at s{executed} still counts {by:?} about {seq:?}");
             self.fail(Invariant::Certificates, what);
         }
     }

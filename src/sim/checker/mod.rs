@@ -357,6 +357,10 @@ impl Checker {
             }
             effects.notices().iter().for_each(|notice| self.notice(id, notice));
             self.has_reborn(id, executed, effects.notices());
+            let begins = |one: &Notice| matches!(one, Notice::Reborn(..) | Notice::TransferDone(_));
+            if effects.notices().iter().any(begins) {
+                self.hears_the_living(id, executed, replica.voices());
+            }
             let recovers = |record: &Record| matches!(record, Record::Recovered(_));
             let votes = effects.notices().contains(&Notice::MayVote);
             if votes && !effects.records().iter().any(recovers) {

@@ -349,6 +349,10 @@ const BREAKS: &[(&str, Invariant, Break)] = &[
         checker.is_reborn(r(1), Incarnation(1), 8);
         checker.counts_the_living(r(0), &prepared_by(0));
     }),
+    ("a word of a life that is over, still counted", Invariant::Certificates, |checker| {
+        checker.is_reborn(r(1), Incarnation(1), 8);
+        checker.hears_the_living(r(0), 8, [(voter(1), Some(Seq(9)))].into_iter());
+    }),
     ("an opening of one's own by a life that is over", Invariant::Certificates, |checker| {
         checker.glimpse(r(1), Glimpse { executed: 8, ..Glimpse::default() });
         checker.is_reborn(r(2), Incarnation(1), 8);
@@ -478,7 +482,7 @@ const BREAKS: &[(&str, Invariant, Break)] = &[
         (0..30).for_each(|seconds| checker.is_patient(r(1), &waiting(seconds)));
     }),
     ("a reliable primary that is left", Invariant::Progress, |checker| {
-        checker.calms([r(0), r(1), r(2)].into());
+        checker.calms([r(0), r(1), r(2)].into(), true);
         (0..3).for_each(|id| checker.enters(r(id), 4));
         checker.glimpse(r(2), Glimpse { view: 4, ..Glimpse::default() });
         checker.is_left(r(2), Suspicion::NothingExecuted);
@@ -538,6 +542,10 @@ fn what_is_right_trips_nothing() {
     checker.votes_after_enough_answers(r(1));
     checker.counts_the_living(r(0), &prepared_by(0));
     checker.may_answer_reads(r(0), 1, true);
+    checker.is_reborn(r(1), Incarnation(1), 8);
+    let (settled, own) = ((voter(1), Some(Seq(8))), (voter(1), None));
+    checker.hears_the_living(r(0), 8, [settled].into_iter());
+    checker.hears_the_living(r(1), 8, [own].into_iter());
     assert_eq!(checker.violation, None);
 }
 
@@ -551,7 +559,7 @@ fn nobody_is_left_but_for_a_reason() {
         checker.is_patient(r(2), &waiting(seconds));
     }
     // Who is reliable may leave a liar, or what not all have entered.
-    checker.calms([r(0), r(1), r(2)].into());
+    checker.calms([r(0), r(1), r(2)].into(), true);
     (0..3).for_each(|id| checker.enters(r(id), 3));
     checker.glimpse(r(1), Glimpse { view: 3, ..Glimpse::default() });
     checker.is_left(r(1), Suspicion::NothingExecuted);

@@ -196,7 +196,7 @@ impl World {
         if self.plan.calm == CALM && settings.patience >= again {
             let whole = self.reliable().filter(|node| node.memory == Memory::Whole);
             let reliable = whole.map(|node| node.id).collect();
-            self.checker.calms(reliable);
+            self.checker.calms(reliable, self.plan.hostile.is_empty());
         }
         self.keep_busy();
         for seat in 0..self.nodes.len() {
