@@ -91,9 +91,9 @@ impl Checker {
         };
         let are_there = calm.iter().all(|one| self.patience.entered.get(one) == Some(&left));
         let is_enough = calm.len() >= self.cluster.quorum();
-        let is_left = !is_orderly && are_there && is_enough && calm.contains(&primary);
+        let is_left = are_there && is_enough && calm.contains(&primary) && calm.contains(&id);
         self.patience.entered.remove(&id);
-        if is_left {
+        if is_left && !is_orderly {
             let what = format!("{id:?} leaves the reliable {primary:?} of view {left}: {why:?}");
             self.fail(Invariant::Progress, what);
         }

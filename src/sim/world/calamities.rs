@@ -1,6 +1,6 @@
 //! What befalls a world, and how it heals.
 
-use super::replicas::Memory;
+use super::replicas::{Memory, Node};
 use super::{Happening, Seat, World};
 use crate::sim::disk::Disk;
 use crate::sim::plan::{CALM, Calamity};
@@ -194,8 +194,10 @@ impl World {
         let settings = &self.plan.settings;
         let again = settings.status_interval.max(settings.fetch_timeout).times(4);
         if self.plan.calm == CALM && settings.patience >= again {
+            // What a pause or a slow disk holds up may still take its time.
+            let is_quick = |node: &&Node| node.paused_until <= self.now && !node.disk.slow;
             let whole = self.reliable().filter(|node| node.memory == Memory::Whole);
-            let reliable = whole.map(|node| node.id).collect();
+            let reliable = whole.filter(is_quick).map(|node| node.id).collect();
             self.checker.calms(reliable, self.plan.hostile.is_empty());
         }
         self.keep_busy();
