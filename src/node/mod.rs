@@ -121,6 +121,19 @@ impl Setup {
     }
 }
 
+/// Who serves those that connect to a node.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Served {
+    /// The runtime that it was started on, if there are processors for it, and its own
+    /// thread else.
+    #[default]
+    ByProcessors,
+    /// Its own thread.
+    ByThread,
+    /// The runtime that it was started on.
+    ByRuntime,
+}
+
 /// What whoever starts a node may choose beside its configuration.
 pub struct Options {
     /// What is replicated.
@@ -129,11 +142,18 @@ pub struct Options {
     pub recover: bool,
     /// How what the replica says gets out. Everything but [`Honest`] is for tests.
     pub outlet: Box<dyn Outlet>,
+    /// Who serves those that connect.
+    pub served: Served,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { service: Arc::new(KeyValue), recover: false, outlet: Box::new(Honest) }
+        Options {
+            service: Arc::new(KeyValue),
+            recover: false,
+            outlet: Box::new(Honest),
+            served: Served::default(),
+        }
     }
 }
 

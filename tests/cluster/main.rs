@@ -11,6 +11,7 @@ mod floods;
 mod leases;
 mod operators;
 mod processes;
+mod processors;
 mod replicas;
 mod stalls;
 mod strangers;
