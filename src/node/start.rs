@@ -8,8 +8,9 @@ use super::metrics::Metrics;
 use super::owner::{Arrival, Owner};
 use super::posts::Posts;
 use super::status::{self, Status};
+use super::timer::Timer;
 use super::watch::Watch;
-use super::{Handle, NodeError, Options, Served, Setup, Shared, admin};
+use super::{Handle, NodeError, Options, Served, Setup, Shared, Shown, admin};
 use crate::crypto::{ClusterId, Listed};
 use crate::message::Verifier;
 use crate::net::{Acceptor, Alarm, Endpoint};
@@ -111,7 +112,7 @@ async fn begin(setup: Setup, options: Options, outside: Outside) -> Result<Begun
     let exhibits = replica.evidence().iter().map(|one| status::exhibit(one)).collect();
     let shared = Arc::new(Shared {
         cluster: cluster.0.to_string(),
-        status: watched::Sender::new(Arc::new(status)),
+        status: watched::Sender::new(Shown::now(status)),
         evidence: Mutex::new(Arc::new(exhibits)),
     });
     let malicious = options.outlet.confession().map(|confession| confession.behaviour);
@@ -126,6 +127,7 @@ async fn begin(setup: Setup, options: Options, outside: Outside) -> Result<Begun
         clock,
         metrics: Arc::clone(&metrics),
         watch: Watch::new(Arc::clone(&metrics)),
+        timer: Timer::new(committee),
         shared: Arc::clone(&shared),
         publish_due: Instant(0),
         checking: Checking::start(

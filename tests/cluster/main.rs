@@ -16,4 +16,5 @@ mod replicas;
 mod stalls;
 mod strangers;
 mod support;
+mod timers;
 mod torture;

@@ -142,6 +142,7 @@ fn status_counts_what_can_be_lost_and_evidence_convicts() {
     processes.kill(3);
     let after = status(3);
     assert_eq!((&after["serves"], &after["rows"][3]["reached"]), (&false.into(), &false.into()));
+    assert!(after["rows"][0]["claims"]["age_ms"].is_u64(), "{after}");
     let missing = "2 replicas take part, and 3 are needed; missing: replica 1 (caught lying), \
                    replica 3 (not reached)";
     assert_eq!(after["waits"][0], missing);
