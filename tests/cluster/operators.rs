@@ -159,6 +159,10 @@ fn receipts_and_proofs_are_checked_by_the_clusters_file_alone() {
     }
     assert_eq!(ran(&["put", "invoice", "paid", "--receipt", "put"]), Some(0));
     assert_eq!(ran(&["put", "invoice", "paid", "--receipt", "put"]), Some(7));
+    let unkept = asked(&folder, &["put", "invoice", "late", "--receipt", "nowhere/put"]);
+    let told = String::from_utf8_lossy(&unkept.stderr);
+    assert_eq!(unkept.status.code(), Some(7), "{told}");
+    assert!(told.contains("nothing was sent"), "{told}");
     assert_eq!(ran(&["get", "invoice", "--receipt", "get"]), Some(0));
     assert_eq!(ran(&["get", "invoice", "--read", "quorum", "--receipt", "none"]), Some(2));
     assert_eq!(ran(&["cas", "invoice", "--absent", "x", "--receipt", "cas"]), Some(1));
