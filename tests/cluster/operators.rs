@@ -170,6 +170,10 @@ fn receipts_and_proofs_are_checked_by_the_clusters_file_alone() {
         let code = ran(&["get", "key 0", "--read", "proved", "--receipt", "proof"]);
         (code == Some(0)).then_some(())
     });
+    let proved = asked(&folder, &["get", "key 0", "--read", "proved"]);
+    let age = String::from_utf8_lossy(&proved.stderr);
+    assert!(age.contains("proved as of checkpoint") && age.contains(" ago"), "{age}");
+    assert_eq!(text(&proved), "value");
     drop(processes);
     let verify = |file: &str| {
         let cluster = "cluster/config/cluster.toml";
