@@ -1,5 +1,6 @@
 //! `quorate demo`: a cluster of processes on this machine, and a story that it tells.
 
+mod heard;
 mod kill;
 mod lies;
 mod story;

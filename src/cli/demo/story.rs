@@ -2,6 +2,7 @@
 
 use super::super::access::{RETRY, failure, failure_to_connect};
 use super::super::{Exit, Failure};
+use super::heard::Heard;
 use super::{PATIENCE, failure as process_failure};
 use crate::client::receipt::{self, Receipt};
 use crate::client::{Access, Client, Error, Freshness, HowRead, KeyValueClient, ReadHow, Swapped};
@@ -10,7 +11,6 @@ use crate::config::ClientConfig;
 use crate::crypto::Ed25519;
 use crate::message::{ToClient, Verifier};
 use crate::node::Status;
-use crate::node::lying;
 use crate::service::kv::KvOperation;
 use crate::types::{Committee, ReplicaId, Span};
 use std::collections::BTreeMap;
@@ -26,9 +26,6 @@ const LATE: Duration = Duration::from_millis(600);
 /// How long it may take until all tell operators the same.
 const SETTLING: Duration = Duration::from_secs(2);
 
-/// What each replica last answered.
-type Heard = Arc<Mutex<BTreeMap<ReplicaId, String>>>;
-
 /// The demonstration, under way.
 pub(super) struct Story {
     pub(super) client: KeyValueClient,
@@ -36,7 +33,7 @@ pub(super) struct Story {
     pub(super) committee: Committee,
     began: Instant,
     steps: usize,
-    heard: Heard,
+    heard: Arc<Mutex<Heard>>,
 }
 
 impl Story {
@@ -55,13 +52,10 @@ impl Story {
         let mut access = Access::load(&config).map_err(Failure::local)?;
         access.settings.retry = access.settings.retry.min(RETRY);
         access.settings.timeout = Span::seconds(PATIENCE.as_secs());
-        let heard = Heard::default();
+        let heard = Arc::new(Mutex::new(Heard::default()));
         let hears = Arc::clone(&heard);
         access.onlooker = Some(Arc::new(move |from, message: &ToClient| {
-            if !matches!(message, ToClient::Session { .. }) {
-                let words = lying::answer_in_words(message);
-                hears.lock().unwrap_or_else(PoisonError::into_inner).insert(from, words);
-            }
+            hears.lock().unwrap_or_else(PoisonError::into_inner).hear(from, message);
         }));
         let mut story = {
             let client = Client::connect(access).await.map_err(failure_to_connect)?;
@@ -245,14 +239,15 @@ impl Story {
 
     /// Forgets what replicas answered so far.
     pub(super) fn forget(&self) {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.forget(self.committee.faults());
     }
 
     /// What each replica answered since, once all have, or none is left that hurries.
     pub(super) async fn heard(&self) -> BTreeMap<ReplicaId, String> {
         let deadline = Instant::now() + LATE;
         loop {
-            let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner).words();
             if heard.len() >= self.committee.size() || Instant::now() >= deadline {
                 return heard;
             }
