@@ -138,6 +138,17 @@ fn files_are_checked_for_people_and_for_programs() {
     assert!(told["files"][0]["problem"].is_null() && told["files"][4]["problem"].is_string());
 }
 
+/// As with 'quorate init | head -0'.
+#[test]
+fn a_reader_that_goes_before_the_end_makes_no_panic() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = quorate();
+    command.args(["init", "--dir"]).arg(folder.path().join("cluster"));
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary starts");
+    drop(child.stdout.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
 /// K6: a log that finds no file to go on in ends the node, however many clients connect.
 #[test]
 fn a_node_takes_all_the_files_that_the_system_allows() {

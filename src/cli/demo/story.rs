@@ -81,10 +81,7 @@ impl Story {
                     None => String::new(),
                 });
             let after = story.began.elapsed();
-            println!(
-                "   replica {id}: process {process}, {config}, there {}{what}",
-                after_ms(after)
-            );
+            say!("   replica {id}: process {process}, {config}, there {}{what}", after_ms(after));
         }
         Ok(story)
     }
@@ -92,7 +89,7 @@ impl Story {
     /// Begins the next step.
     pub(super) fn step(&mut self, what: &str) {
         self.steps += 1;
-        println!("\n{}. {what}", self.steps);
+        say!("\n{}. {what}", self.steps);
     }
 
     /// Writes, reads, compares, lists.
@@ -153,14 +150,12 @@ impl Story {
         );
         let signers = proved.certificate.voters().map(|voter| voter.replica.to_string());
         let signers: Vec<String> = signers.collect();
-        println!(
+        say!(
             "   The checkpoint's state is signed by replicas {}; it is {} old.",
             signers.join(", "),
             ms(age(proved.time.0))
         );
-        println!(
-            "   The answer was computed here from the proof: that replica could not have lied."
-        );
+        say!("   The answer was computed here from the proof: that replica could not have lied.");
         Ok(())
     }
 
@@ -196,7 +191,7 @@ impl Story {
         match receipt::verify(&self.verifier, &forged) {
             Ok(_) => Err(Failure::new(Exit::NotVerified, "a forged receipt was believed")),
             Err(why) => {
-                println!("   The same with another result in it is refused: {why}.");
+                say!("   The same with another result in it is refused: {why}.");
                 Ok(())
             }
         }
@@ -208,7 +203,7 @@ impl Story {
         self.settles(cluster).await?;
         for id in cluster.ids() {
             match status(cluster, id) {
-                Some(status) => println!(
+                Some(status) => say!(
                     "   replica {id}: {} of view {}, executed {}, checkpoint {}{}",
                     status.role,
                     status.view,
@@ -216,10 +211,10 @@ impl Story {
                     status.stable,
                     status.malicious.map_or_else(String::new, |name| format!("; lies: {name}"))
                 ),
-                None => println!("   replica {id}: does not answer"),
+                None => say!("   replica {id}: does not answer"),
             }
         }
-        println!("   All that took {}.", ms(self.began.elapsed()));
+        say!("   All that took {}.", ms(self.began.elapsed()));
         self.client.client().clone().close().await;
         Ok(())
     }
@@ -237,7 +232,7 @@ impl Story {
         Ok(())
     }
 
-    /// Forgets what replicas answered so far.
+    /// Forgets what replicas answered so far, and what they still answer to that.
     pub(super) fn forget(&self) {
         let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         heard.forget(self.committee.faults());
@@ -274,7 +269,7 @@ pub(super) async fn timed<T>(
 
 /// One thing that was done, how long it took, and what came of it.
 pub(super) fn said(what: &str, took: Duration, came: &str) {
-    println!("   {what:<36} {:>9}   {came}", ms(took));
+    say!("   {what:<36} {:>9}   {came}", ms(took));
 }
 
 /// A time that people read.
