@@ -7,7 +7,7 @@ use crate::client::{
     Access, Client, ConnectError, Error, HowRead, KeyValueClient, ReadHow, Unread,
 };
 use crate::config::ClientConfig;
-use crate::types::Span;
+use crate::types::{Span, Timestamp};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use std::ffi::OsString;
@@ -15,7 +15,7 @@ use std::future::Future;
 use std::io::{IsTerminal, Read, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A request that the primary has not answered so soon goes to all: a command cannot know
 /// who is primary, and nobody wants to wait for it to find out.
@@ -236,6 +236,15 @@ pub fn json_how(how: &HowRead) -> Value {
             "read": "proved",
             "checkpoint": proved.seq().0,
             "time_us": proved.time.0,
+            "age_ms": age_ms(proved.time),
         }),
     }
+}
+
+/// How long ago, by this machine's clock, a time was that the replicas agreed on, in
+/// milliseconds.
+pub fn age_ms(time: Timestamp) -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let now = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
+    now.saturating_sub(time.0) / 1_000
 }

@@ -1,10 +1,12 @@
 //! `quorate config check`: what files are, and what is wrong with them.
 
 use super::Failure;
+use super::access::{Output, print, print_json};
 use crate::config::{AnyFile, ClientConfig, ClusterFile, ReplicaConfig};
 use crate::crypto::ClusterId;
 use crate::types::Committee;
 use clap::Args;
+use serde_json::json;
 use std::path::PathBuf;
 
 /// Loads each file with all that it names, private keys included, and starts nothing.
@@ -12,18 +14,23 @@ use std::path::PathBuf;
 #[command(after_help = "Examples:
   quorate config check demo/config/cluster.toml
   quorate config check demo/config/*.toml
+  quorate config check demo/config/*.toml -o json | jq .good
 
 Exit codes: 0 all are good, 2 usage, 7 something is wrong")]
 pub struct Check {
     /// Files of clusters, replicas and clients
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// How results are written
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
 }
 
 impl Check {
     /// Runs it.
     pub fn run(&self) -> Result<(), Failure> {
         let mut problems = 0;
+        let (mut lines, mut rows) = (String::new(), Vec::new());
         let mut clusters: Vec<(ClusterId, &PathBuf)> = Vec::new();
         for path in &self.files {
             let told = match AnyFile::load(path) {
@@ -32,26 +39,43 @@ impl Check {
                 Ok(AnyFile::Client(config)) => of_client(&config),
                 Err(error) => Err(error.to_string()),
             };
+            let file = path.display().to_string();
             match told {
                 Ok((id, text)) => {
-                    println!("{}: {text}", path.display());
+                    lines += &format!("{file}: {text}\n");
+                    let cluster = id.0.to_string();
+                    rows.push(
+                        json!({ "file": file, "cluster": cluster, "is": text, "problem": null }),
+                    );
                     clusters.push((id, path));
                 }
                 Err(problem) => {
-                    println!("{}: NOT GOOD: {problem}", path.display());
+                    lines += &format!("{file}: NOT GOOD: {problem}\n");
+                    rows.push(
+                        json!({ "file": file, "cluster": null, "is": null, "problem": problem }),
+                    );
                     problems += 1;
                 }
             }
         }
+        let mut mixed = None;
         if let [(first, first_path), rest @ ..] = clusters.as_slice()
             && let Some((_, other_path)) = rest.iter().find(|(id, _)| id != first)
         {
-            println!(
+            let text = format!(
                 "{} and {} are of different clusters: their members will refuse each other",
                 first_path.display(),
                 other_path.display()
             );
+            lines += &format!("{text}\n");
+            mixed = Some(text);
             problems += 1;
+        }
+        match self.output {
+            Output::Table => print(lines.as_bytes())?,
+            Output::Json => {
+                print_json(&json!({ "good": problems == 0, "files": rows, "problem": mixed }))?;
+            }
         }
         match problems {
             0 => Ok(()),

@@ -29,15 +29,22 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     })
 }
 
-/// An error if there is something at that path already, to be told before anything is done.
+/// An error if no new file can be written there, to be told before anything is done.
 pub(super) fn require_new(path: &Path) -> Result<(), Failure> {
-    match path.symlink_metadata() {
-        Err(_) => Ok(()),
-        Ok(_) => Err(Failure::local(format!(
-            "{} exists already, and is not written over; nothing was sent: name another file",
-            path.display()
-        ))),
-    }
+    let made = OpenOptions::new().write(true).create_new(true).open(path);
+    let tried = made.and_then(|_| std::fs::remove_file(path));
+    tried.map_err(|error| {
+        let path = path.display();
+        match error.kind() {
+            ErrorKind::AlreadyExists => Failure::local(format!(
+                "{path} exists already, and is not written over; nothing was sent: name another file"
+            )),
+            _ => Failure::local(format!(
+                "{path} cannot be written ({error}); nothing was sent: name a place where there is \
+                 room, and the right to use it"
+            )),
+        }
+    })
 }
 
 /// Reads a file.

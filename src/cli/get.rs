@@ -1,8 +1,9 @@
 //! `quorate get`: reads the value under a key.
 
 use super::access::{
-    Asking, Output, ReadFrom, bytes, json_bytes, json_how, print_json, print_value,
+    Asking, Output, ReadFrom, age_ms, bytes, json_bytes, json_how, print_json, print_value,
 };
+use super::status::span;
 use super::{Exit, Failure, files};
 use crate::client::proved::Kept;
 use crate::client::{Got, HowRead, KeyValueClient};
@@ -12,7 +13,8 @@ use serde_json::json;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-/// Reads the value under a key, and writes its bytes as they are.
+/// Reads the value under a key, and writes its bytes as they are. How old a proved one is
+/// goes to standard error.
 #[derive(Args)]
 #[command(after_help = "Examples:
   quorate get --config demo/config/client-0.toml greeting
@@ -55,6 +57,12 @@ impl Get {
             }))?;
         }
         kept?;
+        if let HowRead::Proved(proved) = &got.how
+            && self.asking.output() == Output::Table
+        {
+            let age = span(age_ms(proved.time));
+            eprintln!("quorate: proved as of checkpoint {}, {age} ago", proved.seq());
+        }
         let Some(found) = got.found else {
             let key = String::from_utf8_lossy(&key);
             return Err(Failure::new(Exit::Refused, format!("there is nothing under {key:?}")));

@@ -60,7 +60,7 @@ impl Init {
             other => Failure::local(other),
         })?;
         let committee = Committee::new(self.replicas).expect("the range was checked above");
-        println!(
+        say!(
             "Wrote cluster {} ({}): {} replicas, of which {} may fail or lie, and {} clients.",
             layout.id.0.short(),
             self.name,
@@ -68,16 +68,16 @@ impl Init {
             committee.faults(),
             self.clients,
         );
-        println!("\nNext:");
+        say!("\nNext:");
         let dir = layout.directory.display();
-        println!("  quorate config check {dir}/config/*.toml");
+        say!("  quorate config check {dir}/config/*.toml");
         for replica in &layout.replicas {
-            println!("  quorate node --config {}", replica.display());
+            say!("  quorate node --config {}", replica.display());
         }
         if let Some(client) = layout.clients.first() {
-            println!("  quorate put --config {} greeting hello", client.display());
+            say!("  quorate put --config {} greeting hello", client.display());
         }
-        println!(
+        say!(
             "\nTo run on several hosts: correct the addresses in cluster.toml, give every host that\n\
              file, and each only its own replica's file and keys."
         );

@@ -1,5 +1,12 @@
 //! The command line: one file for each subcommand.
 
+/// Says a line to people. Whoever reads may go before the end, and what is done goes on.
+macro_rules! say {
+    ($($words:tt)*) => {
+        $crate::cli::say_line(format_args!($($words)*))
+    };
+}
+
 mod access;
 pub mod bench;
 pub mod byzantine_node;
@@ -22,6 +29,7 @@ pub mod status;
 
 use clap::{Parser, Subcommand};
 use std::fmt;
+use std::io::Write;
 use std::process::ExitCode;
 
 /// Byzantine fault-tolerant replication.
@@ -120,6 +128,12 @@ impl Failure {
         eprintln!("quorate: {}", self.message);
         ExitCode::from(self.exit as u8)
     }
+}
+
+fn say_line(words: fmt::Arguments) {
+    let mut out = std::io::stdout().lock();
+    // Nobody is left to be told that nobody reads.
+    let _ = writeln!(out, "{words}");
 }
 
 /// Runs the command line, and says how the process ends.

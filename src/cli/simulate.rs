@@ -167,7 +167,7 @@ impl Simulate {
             told.push(format!("trace digest {}", report.digest));
         }
         match self.output {
-            Format::Table => told.iter().for_each(|line| println!("{line}")),
+            Format::Table => told.iter().for_each(|line| say!("{line}")),
             Format::Json => told.iter().for_each(|line| eprintln!("{line}")),
         }
         sum
@@ -187,18 +187,18 @@ impl Simulate {
         let again = sum.failure.as_ref().map(|failure| self.again(failure.seed()));
         let again = again.unwrap_or_default();
         if self.output == Format::Json {
-            return println!("{:#}", show::as_json(sum, shrunk, never, &again));
+            return say!("{:#}", show::as_json(sum, shrunk, never, &again));
         }
-        println!("{}\n\n{}\n", show::coverage(sum), show::totals(sum));
+        say!("{}\n\n{}\n", show::coverage(sum), show::totals(sum));
         match &sum.failure {
-            None => println!("every invariant held"),
-            Some(failure) => println!("{}", show::failure(failure, &again)),
+            None => say!("every invariant held"),
+            Some(failure) => say!("{}", show::failure(failure, &again)),
         }
         if let Some(shrunk) = shrunk {
-            println!("{}", show::shrunk(shrunk));
+            say!("{}", show::shrunk(shrunk));
         }
         if !never.is_empty() {
-            println!("{}", show::never_fired(never));
+            say!("{}", show::never_fired(never));
         }
     }
 
@@ -222,9 +222,9 @@ impl Simulate {
 
 fn list() {
     for role in cast() {
-        println!("{:24} {}", role.name, role.about);
+        say!("{:24} {}", role.name, role.about);
     }
-    println!("{:24} {TWINS}", "twins");
+    say!("{:24} {TWINS}", "twins");
 }
 
 fn code(sum: &Sum, never: &[String]) -> u8 {

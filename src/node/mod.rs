@@ -11,7 +11,7 @@
 //! | [`posts`] | what waits to be sent |
 //! | [`outlet`] | from what the replica says to what is sent |
 //! | [`lying`] | the same for nodes of the test cluster that lie |
-//! | `watch`, `metrics` | what is seen of it |
+//! | `watch`, `timer`, `metrics` | what is seen of it |
 //! | [`status`], `admin` | what operators see |
 //! | `reception` | how many of them at a time, and for how long |
 //! | [`inquiry`] | what clients may ask of it |
@@ -44,6 +44,7 @@ pub mod posts;
 mod reception;
 mod start;
 pub mod status;
+mod timer;
 mod watch;
 
 #[cfg(test)]
@@ -70,6 +71,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 use tokio::net::TcpListener;
 use tokio::sync::{oneshot, watch as watched};
 use tokio::task::JoinSet;
@@ -121,6 +123,19 @@ impl Setup {
     }
 }
 
+/// Who serves those that connect to a node.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum Served {
+    /// The runtime that it was started on, if there are processors for it, and its own
+    /// thread else.
+    #[default]
+    ByProcessors,
+    /// Its own thread.
+    ByThread,
+    /// The runtime that it was started on.
+    ByRuntime,
+}
+
 /// What whoever starts a node may choose beside its configuration.
 pub struct Options {
     /// What is replicated.
@@ -129,11 +144,18 @@ pub struct Options {
     pub recover: bool,
     /// How what the replica says gets out. Everything but [`Honest`] is for tests.
     pub outlet: Box<dyn Outlet>,
+    /// Who serves those that connect.
+    pub served: Served,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { service: Arc::new(KeyValue), recover: false, outlet: Box::new(Honest) }
+        Options {
+            service: Arc::new(KeyValue),
+            recover: false,
+            outlet: Box::new(Honest),
+            served: Served::default(),
+        }
     }
 }
 
@@ -201,10 +223,23 @@ pub enum NodeError {
     Bug,
 }
 
+/// A status, and when it was one.
+#[derive(Clone)]
+struct Shown {
+    status: Arc<Status>,
+    at: Instant,
+}
+
+impl Shown {
+    fn now(status: Status) -> Shown {
+        Shown { status: Arc::new(status), at: Instant::now() }
+    }
+}
+
 /// What the loop shows to whoever asks.
 pub(crate) struct Shared {
     cluster: String,
-    status: watched::Sender<Arc<Status>>,
+    status: watched::Sender<Shown>,
     evidence: Mutex<Arc<Vec<Exhibit>>>,
 }
 
@@ -213,12 +248,15 @@ impl Shared {
         self.cluster.clone()
     }
 
+    /// As it is now, if nothing has happened since it was shown.
     fn status(&self) -> Arc<Status> {
-        Arc::clone(&self.status.borrow())
+        let Shown { status, at } = self.status.borrow().clone();
+        let passed = u64::try_from(at.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Arc::new(status.after(passed))
     }
 
     fn show(&self, status: Status) {
-        self.status.send_replace(Arc::new(status));
+        self.status.send_replace(Shown::now(status));
     }
 
     fn evidence(&self) -> Arc<Vec<Exhibit>> {
@@ -283,7 +321,7 @@ impl Handle {
         self.admin
     }
 
-    /// What it was like, less than a second ago.
+    /// What it was like after its last steps, less than a second ago while it takes some.
     pub fn status(&self) -> Arc<Status> {
         self.shared.status()
     }
@@ -291,8 +329,8 @@ impl Handle {
     /// Waits until its status is as wanted, however long that takes.
     pub async fn wait_for(&self, mut wanted: impl FnMut(&Status) -> bool) -> Arc<Status> {
         let mut statuses = self.shared.status.subscribe();
-        let found = statuses.wait_for(|status| wanted(status)).await;
-        Arc::clone(&found.expect("whoever tells the status is held by this handle"))
+        let found = statuses.wait_for(|shown| wanted(&shown.status)).await;
+        Arc::clone(&found.expect("whoever tells the status is held by this handle").status)
     }
 
     /// Waits until the node ends by itself, which it does only for an error. What is left of

@@ -8,8 +8,9 @@ use super::metrics::Metrics;
 use super::owner::{Arrival, Owner};
 use super::posts::Posts;
 use super::status::{self, Status};
+use super::timer::Timer;
 use super::watch::Watch;
-use super::{Handle, NodeError, Options, Setup, Shared, admin};
+use super::{Handle, NodeError, Options, Served, Setup, Shared, Shown, admin};
 use crate::crypto::{ClusterId, Listed};
 use crate::message::Verifier;
 use crate::net::{Acceptor, Alarm, Endpoint};
@@ -80,7 +81,7 @@ async fn begin(setup: Setup, options: Options, outside: Outside) -> Result<Begun
     let rule = Listed::new(&genesis.replicas, &genesis.clients);
     let verifier = Arc::new(Verifier::new(Arc::clone(&genesis), rule));
     let endpoint = Endpoint::new(directory, setup.identity, setup.limits)?;
-    let serving = serving_runtime(&outside);
+    let serving = serving_runtime(options.served, &outside);
     let mut acceptor = listen(&serving, &endpoint, setup.listen).await?;
     let address = acceptor.local_addr();
     let closed = Box::pin(acceptor.closed());
@@ -111,7 +112,7 @@ async fn begin(setup: Setup, options: Options, outside: Outside) -> Result<Begun
     let exhibits = replica.evidence().iter().map(|one| status::exhibit(one)).collect();
     let shared = Arc::new(Shared {
         cluster: cluster.0.to_string(),
-        status: watched::Sender::new(Arc::new(status)),
+        status: watched::Sender::new(Shown::now(status)),
         evidence: Mutex::new(Arc::new(exhibits)),
     });
     let malicious = options.outlet.confession().map(|confession| confession.behaviour);
@@ -126,6 +127,7 @@ async fn begin(setup: Setup, options: Options, outside: Outside) -> Result<Begun
         clock,
         metrics: Arc::clone(&metrics),
         watch: Watch::new(Arc::clone(&metrics)),
+        timer: Timer::new(committee),
         shared: Arc::clone(&shared),
         publish_due: Instant(0),
         checking: Checking::start(
@@ -176,11 +178,12 @@ pub(super) fn no_thread(error: io::Error) -> NodeError {
 }
 
 /// Where those are served who connect.
-fn serving_runtime(outside: &Outside) -> runtime::Handle {
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    match processors <= FEW_PROCESSORS {
-        true => runtime::Handle::current(),
-        false => outside.runtime.clone(),
+fn serving_runtime(served: Served, outside: &Outside) -> runtime::Handle {
+    let are_few = || std::thread::available_parallelism().map_or(1, usize::from) <= FEW_PROCESSORS;
+    match served {
+        Served::ByThread => runtime::Handle::current(),
+        Served::ByProcessors if are_few() => runtime::Handle::current(),
+        Served::ByProcessors | Served::ByRuntime => outside.runtime.clone(),
     }
 }
 

@@ -55,6 +55,13 @@ pub struct Status {
     pub patience_ms: u64,
     /// In how long it acts by itself if nothing comes, in milliseconds.
     pub wakes_in_ms: u64,
+    /// Which wait for a primary runs, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timer: Option<TimerStatus>,
+    /// How long ago the replica took the step after which this was written, in milliseconds.
+    /// All other times are counted on from there.
+    #[serde(default)]
+    pub age_ms: u64,
     /// The last view change that it asked for.
     pub suspicion: Option<Suspected>,
     /// The records of lies that it holds.
@@ -74,6 +81,17 @@ pub struct Suspected {
     pub why: String,
     /// How long ago, in milliseconds.
     pub ago_ms: u64,
+}
+
+/// A wait for a primary, which ends by itself.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TimerStatus {
+    /// The primary that is suspected when it ends.
+    pub suspects: u16,
+    /// The view that is asked for then.
+    pub asks_for: u64,
+    /// In how long, in milliseconds.
+    pub in_ms: u64,
 }
 
 /// A record of a lie.
@@ -159,6 +177,8 @@ impl Status {
             diverged: replica.is_diverged(),
             patience_ms: replica.patience().0 / 1_000,
             wakes_in_ms: 0,
+            timer: None,
+            age_ms: 0,
             suspicion: None,
             evidence: replica.evidence().iter().map(|evidence| accusation(evidence)).collect(),
             peers: Vec::new(),
@@ -171,6 +191,31 @@ impl Status {
                 promises: held.promises,
             },
         }
+    }
+
+    /// The same after a while in which nothing was written anew.
+    pub(super) fn after(&self, passed_ms: u64) -> Status {
+        let mut later = self.clone();
+        later.age_ms += passed_ms;
+        later.up_ms += passed_ms;
+        later.wakes_in_ms = later.wakes_in_ms.saturating_sub(passed_ms);
+        if let Some(timer) = &mut later.timer {
+            timer.in_ms = timer.in_ms.saturating_sub(passed_ms);
+        }
+        if let Some(suspicion) = &mut later.suspicion {
+            suspicion.ago_ms += passed_ms;
+        }
+        later
+            .peers
+            .iter_mut()
+            .filter_map(|peer| peer.seen_ms.as_mut())
+            .for_each(|ms| *ms += passed_ms);
+        later
+    }
+
+    /// Whether it should have written another since.
+    pub fn stands_still(&self) -> bool {
+        self.age_ms >= STANDS_STILL_MS
     }
 
     /// Whether it is the primary of its view.
@@ -195,6 +240,9 @@ impl Status {
         let mut obstacles = Vec::new();
         if self.running != RUNNING {
             obstacles.push(format!("it takes no steps: {}", self.running));
+        } else if self.stands_still() {
+            let seconds = self.age_ms / 1_000;
+            obstacles.push(format!("it has taken no step for {seconds} s: its disk may hang"));
         }
         if let Some(why) = &self.unsaved {
             obstacles.push(format!("its checkpoints wait for the disk: {why}"));
@@ -218,6 +266,10 @@ impl Status {
         obstacles
     }
 }
+
+/// A replica takes a step at least each time that it tells the others how far it is. One that
+/// has taken none for so long hangs, most likely in its disk.
+const STANDS_STILL_MS: u64 = 10_000;
 
 /// It takes steps.
 pub const RUNNING: &str = "running";

@@ -102,7 +102,7 @@ pub enum StorageError {
     /// The data are somebody else's.
     #[error(
         "{} belongs to replica {replica} of the cluster {cluster}, not to this one: is this the \
-         right data directory, and the right genesis?",
+         right data directory, and the right cluster file?",
         path.display()
     )]
     Foreign {

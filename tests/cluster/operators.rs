@@ -142,6 +142,7 @@ fn status_counts_what_can_be_lost_and_evidence_convicts() {
     processes.kill(3);
     let after = status(3);
     assert_eq!((&after["serves"], &after["rows"][3]["reached"]), (&false.into(), &false.into()));
+    assert!(after["rows"][0]["claims"]["age_ms"].is_u64(), "{after}");
     let missing = "2 replicas take part, and 3 are needed; missing: replica 1 (caught lying), \
                    replica 3 (not reached)";
     assert_eq!(after["waits"][0], missing);
@@ -158,6 +159,10 @@ fn receipts_and_proofs_are_checked_by_the_clusters_file_alone() {
     }
     assert_eq!(ran(&["put", "invoice", "paid", "--receipt", "put"]), Some(0));
     assert_eq!(ran(&["put", "invoice", "paid", "--receipt", "put"]), Some(7));
+    let unkept = asked(&folder, &["put", "invoice", "late", "--receipt", "nowhere/put"]);
+    let told = String::from_utf8_lossy(&unkept.stderr);
+    assert_eq!(unkept.status.code(), Some(7), "{told}");
+    assert!(told.contains("nothing was sent"), "{told}");
     assert_eq!(ran(&["get", "invoice", "--receipt", "get"]), Some(0));
     assert_eq!(ran(&["get", "invoice", "--read", "quorum", "--receipt", "none"]), Some(2));
     assert_eq!(ran(&["cas", "invoice", "--absent", "x", "--receipt", "cas"]), Some(1));
@@ -165,6 +170,10 @@ fn receipts_and_proofs_are_checked_by_the_clusters_file_alone() {
         let code = ran(&["get", "key 0", "--read", "proved", "--receipt", "proof"]);
         (code == Some(0)).then_some(())
     });
+    let proved = asked(&folder, &["get", "key 0", "--read", "proved"]);
+    let age = String::from_utf8_lossy(&proved.stderr);
+    assert!(age.contains("proved as of checkpoint") && age.contains(" ago"), "{age}");
+    assert_eq!(text(&proved), "value");
     drop(processes);
     let verify = |file: &str| {
         let cluster = "cluster/config/cluster.toml";

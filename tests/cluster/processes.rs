@@ -121,6 +121,34 @@ fn without_a_cluster_the_command_line_says_so_by_its_code() {
     assert_eq!(output.status.code(), Some(7));
 }
 
+#[test]
+fn files_are_checked_for_people_and_for_programs() {
+    let cluster = Cluster::files(Parameters::default());
+    let check = |more: &[&str]| {
+        let mut command = quorate();
+        command.args(["config", "check"]).args(&cluster.layout.replicas).args(more);
+        let output = command.output().expect("the binary starts");
+        (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+    };
+    let (code, told) = check(&[]);
+    assert_eq!((code, told.lines().count()), (Some(0), 4), "{told}");
+    let (code, told) = check(&["/nowhere", "-o", "json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).expect("one object");
+    assert_eq!((code, &told["good"]), (Some(7), &false.into()));
+    assert!(told["files"][0]["problem"].is_null() && told["files"][4]["problem"].is_string());
+}
+
+/// As with 'quorate init | head -0'.
+#[test]
+fn a_reader_that_goes_before_the_end_makes_no_panic() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = quorate();
+    command.args(["init", "--dir"]).arg(folder.path().join("cluster"));
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("the binary starts");
+    drop(child.stdout.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
 /// K6: a log that finds no file to go on in ends the node, however many clients connect.
 #[test]
 fn a_node_takes_all_the_files_that_the_system_allows() {

@@ -31,6 +31,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::PathBuf;
 use std::time::Duration;
 use target::{Local, Target};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::block_in_place;
 use work::{Distribution, Workload};
 
@@ -122,7 +123,12 @@ impl Bench {
         let runtime = builder.enable_all().build();
         let runtime = runtime
             .map_err(|error| Failure::local(format!("the system gives no threads: {error}")))?;
-        let runs = runtime.block_on(self.measure(&mut target));
+        let runs = runtime.block_on(async {
+            tokio::select! {
+                runs = self.measure(&mut target) => runs,
+                interrupted = interrupted() => Err(interrupted),
+            }
+        });
         runtime.shutdown_background();
         let report = Report::new(self, target.replicas(), runs?);
         drop(target);
@@ -218,6 +224,19 @@ impl Bench {
             Some(rate) => Pace::Open { rate },
         }
     }
+}
+
+/// Resolves when this process is told to end: what was started here ends with it, and the
+/// folder goes.
+async fn interrupted() -> Failure {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminate.recv() => {}
+    }
+    Failure::local("interrupted: nothing is reported of what was measured so far")
 }
 
 /// A line on a terminal that says what is being done; nothing elsewhere.

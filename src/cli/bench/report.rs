@@ -37,6 +37,8 @@ pub(super) struct Run {
     pub(super) throughput: f64,
     pub(super) latency_us: Latency,
     errors: BTreeMap<&'static str, u64>,
+    /// How many views there were after the first; 0 too if no replica tells.
+    view_changes: u64,
     replicas: Vec<Process>,
     /// All of them, which are one process.
     client_process: Process,
@@ -112,6 +114,7 @@ impl Run {
                 mean: times.mean(),
             },
             errors: tally.errors.iter().map(|(kind, (count, _))| (*kind, *count)).collect(),
+            view_changes: usages.view,
             cpu_us_per_operation: is_known.then_some(all + client_process.cpu_us_per_operation),
             sent_bytes_per_operation: is_known
                 .then(|| replicas.iter().map(|one| one.sent_bytes_per_operation).sum())
@@ -186,7 +189,15 @@ impl Report {
                 .iter()
                 .map(move |(kind, count)| format!("\n{clients} clients, {count} errors: {kind}"))
         });
-        format!("{}\n{table}{}", self.title(), errors.collect::<String>())
+        let changed = self.runs.iter().filter(|run| run.view_changes > 0).map(|run| {
+            format!(
+                "\n{} clients, {} view changes meanwhile: a primary failed, or this machine is too \
+                 slow for the replicas' patience (settings.patience)",
+                run.clients, run.view_changes
+            )
+        });
+        let notes: String = errors.chain(changed).collect();
+        format!("{}\n{table}{notes}", self.title())
     }
 }
 

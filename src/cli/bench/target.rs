@@ -180,7 +180,9 @@ impl Target {
         let mut usages = Usages::read(&self.pids);
         for (id, usage) in &mut usages.replicas {
             let address = self.admins.get(usize::from(*id));
-            usage.sent = address.and_then(|address| traffic::sent(*address));
+            let seen = address.and_then(|address| traffic::seen(*address));
+            usage.sent = seen.map(|seen| seen.sent);
+            usages.view = usages.view.max(seen.map_or(0, |seen| seen.view));
         }
         usages
     }

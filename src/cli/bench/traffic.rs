@@ -1,4 +1,4 @@
-//! What replicas of this machine send, by their own metrics.
+//! What replicas of this machine send, and which view they are in, by their own metrics.
 
 use crate::cluster::admin;
 use std::net::SocketAddr;
@@ -6,11 +6,27 @@ use std::net::SocketAddr;
 /// The counter that tells it, for replicas and for clients.
 const POSTED: &str = "quorate_posted_bytes_total{";
 
-/// The bytes of frames that a replica sent since its start, before encryption; none if it
-/// does not tell.
-pub(super) fn sent(address: SocketAddr) -> Option<u64> {
+/// The number of its view.
+const VIEW: &str = "quorate_view ";
+
+/// What a replica tells of itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Seen {
+    /// The bytes of frames that it sent since its start, before encryption.
+    pub(super) sent: u64,
+    /// The view that it is in, or asks for.
+    pub(super) view: u64,
+}
+
+/// None if it does not tell.
+pub(super) fn seen(address: SocketAddr) -> Option<Seen> {
     let (code, text) = admin::get(address, "/metrics").ok()?;
-    (code == 200).then(|| posted(&text))
+    (code == 200).then(|| Seen { sent: posted(&text), view: view(&text) })
+}
+
+fn view(metrics: &str) -> u64 {
+    let told = metrics.lines().find_map(|line| line.strip_prefix(VIEW));
+    told.and_then(|view| view.trim().parse().ok()).unwrap_or_default()
 }
 
 fn posted(metrics: &str) -> u64 {
@@ -28,7 +44,7 @@ mod tests {
                        quorate_posted_bytes_total{to=\"replicas\"} 30\n\
                        quorate_posted_bytes_total{to=\"clients\"} 12\n\
                        quorate_view 7\n";
-        assert_eq!(posted(metrics), 42);
-        assert_eq!(posted(""), 0);
+        assert_eq!((posted(metrics), view(metrics)), (42, 7));
+        assert_eq!((posted(""), view("")), (0, 0));
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Usage {
 pub(super) struct Usages {
     pub(super) replicas: BTreeMap<u16, Usage>,
     pub(super) clients: Usage,
+    /// The highest view that a replica is in, if they tell; afterwards, how many more.
+    pub(super) view: u64,
 }
 
 impl Usages {
@@ -37,7 +39,7 @@ impl Usages {
     pub(super) fn read(pids: &[(u16, u32)]) -> Usages {
         let of = |(id, pid): &(u16, u32)| Some((*id, Usage::read(&pid.to_string())?));
         let replicas = pids.iter().filter_map(of).collect();
-        Usages { replicas, clients: Usage::read("self").unwrap_or_default() }
+        Usages { replicas, clients: Usage::read("self").unwrap_or_default(), view: 0 }
     }
 
     /// What was taken since then.
@@ -46,6 +48,7 @@ impl Usages {
             *usage = usage.since(before.replicas.get(id).copied().unwrap_or_default());
         }
         self.clients = self.clients.since(before.clients);
+        self.view = self.view.saturating_sub(before.view);
         self
     }
 }

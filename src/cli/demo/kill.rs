@@ -58,18 +58,18 @@ impl Story {
         after.sort_unstable();
         let longest = after.last().copied().unwrap_or_default();
         let half = after.get(after.len() / 2).copied().unwrap_or_default();
-        println!("   {} writes went on, half of them within {}.", after.len(), ms(half));
+        say!("   {} writes went on, half of them within {}.", after.len(), ms(half));
         let view =
             cluster.ids().filter(|other| *other != id).find_map(|other| status(cluster, other));
         match (before, view) {
-            (Some(before), Some(now)) if now.view > before.view => println!(
+            (Some(before), Some(now)) if now.view > before.view => say!(
                 "   The longest pause was {}: the others noticed, and replica {} became primary, \
                  in view {}.",
                 ms(longest),
                 now.primary,
                 now.view
             ),
-            _ => println!("   The longest pause was {}: nobody had to wait for it.", ms(longest)),
+            _ => say!("   The longest pause was {}: nobody had to wait for it.", ms(longest)),
         }
         self.comes_back(cluster, id).await
     }
@@ -86,7 +86,7 @@ impl Story {
                 && now.executed >= goal
                 && now.is_voting()
             {
-                println!(
+                say!(
                     "   Started again, it read its log, asked the others for what it missed, and \
                      had all {} entries after {}.",
                     now.executed,

@@ -41,7 +41,7 @@ impl Story {
             let key = format!("amid-lies/{index}");
             longest = longest.max(timed(self.client.put(key.as_bytes(), b"true")).await?.1);
         }
-        println!("   {WRITES} writes went on amid its lies, all within {}.", ms(longest));
+        say!("   {WRITES} writes went on amid its lies, all within {}.", ms(longest));
         self.says_what_each_answered(id).await?;
         confession(cluster, id).await;
         self.shows_what_others_hold(cluster, id)
@@ -62,7 +62,7 @@ impl Story {
         if turn == view || count_of_lies(cluster, id) > 0 {
             return Ok(());
         }
-        println!(
+        say!(
             "   It lies as a primary. To give it its turn, each primary before it is stopped for \
              a moment:"
         );
@@ -76,31 +76,29 @@ impl Story {
             cluster.resume(primary);
             waited?;
             let next = later_view(cluster, id, view).await;
-            println!("     replica {primary} is stopped, and the others go on to view {next}");
+            say!("     replica {primary} is stopped, and the others go on to view {next}");
             view = next;
         }
         Ok(())
     }
 
     async fn says_what_each_answered(&mut self, id: u16) -> Result<(), Failure> {
-        // What is still on its way from the writes before is not taken for an answer.
-        self.heard().await;
         self.forget();
         let (written, _) = timed(self.client.put(b"colour", b"green")).await?;
         let to_put = self.heard().await;
         self.forget();
         let (got, _) = timed(self.client.get(b"colour")).await?;
         let to_get = self.heard().await;
-        println!("   What each replica answered to 'put colour green', and to 'get colour':");
+        say!("   What each replica answered to 'put colour green', and to 'get colour':");
         let nothing = "(nothing)".to_owned();
         for replica in self.committee.replicas() {
             let put = to_put.get(&replica).unwrap_or(&nothing);
             let get = to_get.get(&replica).unwrap_or(&nothing);
             let mark = if replica.0 == id { "   <- the liar" } else { "" };
-            println!("     replica {replica}: {put:<24} {get}{mark}");
+            say!("     replica {replica}: {put:<24} {get}{mark}");
         }
         let value = got.found.map(|found| String::from_utf8_lossy(&found.value).into_owned());
-        println!(
+        say!(
             "   The client believed what {} said alike: written at {}, and colour is {:?}.",
             self.committee.quorum(),
             written.seq,
@@ -108,8 +106,8 @@ impl Story {
         );
         let outvoted = said_otherwise(&to_put, id) || said_otherwise(&to_get, id);
         match outvoted {
-            true => println!("   Replica {id} was outvoted."),
-            false => println!("   To clients, replica {id} said nothing else than the others."),
+            true => say!("   Replica {id} was outvoted."),
+            false => say!("   To clients, replica {id} said nothing else than the others."),
         }
         Ok(())
     }
@@ -120,15 +118,15 @@ impl Story {
         let causes: Vec<String> =
             rejected.iter().map(|(cause, count)| format!("{count} for {cause}")).collect();
         match causes.is_empty() {
-            true => println!("   The others rejected nothing of what it sent, but what came late."),
-            false => println!("   Of its messages, the others rejected {}.", causes.join(", ")),
+            true => say!("   The others rejected nothing of what it sent, but what came late."),
+            false => say!("   Of its messages, the others rejected {}.", causes.join(", ")),
         }
         let suspicions: BTreeSet<String> = honest
             .iter()
             .filter_map(|other| status(cluster, *other)?.suspicion)
             .map(|one| format!("view {} was asked for: {}", one.view, one.why))
             .collect();
-        suspicions.iter().for_each(|line| println!("   {line}."));
+        suspicions.iter().for_each(|line| say!("   {line}."));
         let mut records: BTreeMap<String, Vec<u16>> = BTreeMap::new();
         for other in &honest {
             for exhibit in admin::evidence(cluster.admin(*other)).unwrap_or_default() {
@@ -139,16 +137,16 @@ impl Story {
         }
         match records.is_empty() {
             true => {
-                println!("   Evidence: none. Nobody was shown two things it signed that conflict.")
+                say!("   Evidence: none. Nobody was shown two things it signed that conflict.")
             }
-            false => println!("   Evidence, checked here by the cluster's file alone:"),
+            false => say!("   Evidence, checked here by the cluster's file alone:"),
         }
         for (words, holders) in records.iter().take(SHOWN) {
             let holders: Vec<String> = holders.iter().map(u16::to_string).collect();
-            println!("     {words} (held by {})", holders.join(", "));
+            say!("     {words} (held by {})", holders.join(", "));
         }
         if records.len() > SHOWN {
-            println!("     and {} more records", records.len() - SHOWN);
+            say!("     and {} more records", records.len() - SHOWN);
         }
         Ok(())
     }
@@ -162,18 +160,18 @@ async fn confession(cluster: &Processes, id: u16) {
         tokio::time::sleep(LOOK).await;
     }
     let Some(confession) = status(cluster, id).and_then(|status| status.confession) else {
-        println!("   It does not say what it did.");
+        say!("   It does not say what it did.");
         return;
     };
     let count = confession.count;
     match confession.lies.is_empty() {
-        true => println!("   It spoke otherwise than an honest replica {count} times."),
+        true => say!("   It spoke otherwise than an honest replica {count} times."),
         false => {
-            println!("   It spoke otherwise than an honest replica {count} times; some of that:");
+            say!("   It spoke otherwise than an honest replica {count} times; some of that:");
         }
     }
     for lie in confession.lies.iter().take(SHOWN) {
-        println!("     {lie}");
+        say!("     {lie}");
     }
 }
 

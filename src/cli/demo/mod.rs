@@ -1,5 +1,6 @@
 //! `quorate demo`: a cluster of processes on this machine, and a story that it tells.
 
+mod heard;
 mod kill;
 mod lies;
 mod story;
@@ -92,7 +93,7 @@ impl Demo {
             }
         })?;
         cluster.terminate_all();
-        println!("\nAll replicas have stopped; nothing is left running.");
+        say!("\nAll replicas have stopped; nothing is left running.");
         Ok(())
     }
 
@@ -164,14 +165,14 @@ impl Demo {
         is_new: bool,
     ) -> Result<(), Failure> {
         let layout = cluster.layout();
-        println!(
+        say!(
             "A cluster of {} replicas, of which {} may fail or lie; {} are a quorum.",
             committee.size(),
             committee.faults(),
             committee.quorum()
         );
         let made = if is_new { "made now" } else { "made before, and used again" };
-        println!("Its files are in {} ({made}).", layout.directory.display());
+        say!("Its files are in {} ({made}).", layout.directory.display());
         let mut story = Story::begin(cluster, committee).await?;
         story.writes_and_reads().await?;
         story.proof().await?;
@@ -213,15 +214,15 @@ async fn stay(cluster: &mut Processes) -> Result<(), Failure> {
         terminate.map_err(|error| Failure::local(format!("no signals can be heard: {error}")))?;
     let client = cluster.layout().clients.first().map(|path| path.display().to_string());
     let client = client.unwrap_or_default();
-    println!("\nThe cluster stays up until Ctrl-C. In another terminal, try:");
-    println!("  export QUORATE_CONFIG={client}");
-    println!("  quorate put greeting hello");
-    println!("  quorate get greeting --read proved -o json");
-    println!("  quorate status --watch");
-    println!("  quorate evidence list");
-    println!("  kill -9 {}", cluster.process(0).unwrap_or_default());
+    say!("\nThe cluster stays up until Ctrl-C. In another terminal, try:");
+    say!("  export QUORATE_CONFIG={client}");
+    say!("  quorate put greeting hello");
+    say!("  quorate get greeting --read proved -o json");
+    say!("  quorate status --watch");
+    say!("  quorate evidence list");
+    say!("  kill -9 {}", cluster.process(0).unwrap_or_default());
     for id in cluster.ids() {
-        println!("  curl http://{}/metrics", cluster.admin(id));
+        say!("  curl http://{}/metrics", cluster.admin(id));
     }
     let mut looking = tokio::time::interval(LOOK);
     loop {
@@ -231,7 +232,7 @@ async fn stay(cluster: &mut Processes) -> Result<(), Failure> {
             _ = looking.tick() => {
                 for id in cluster.ids() {
                     if let Err(error) = cluster.require_alive(id) {
-                        println!("\n{error}\nThe others go on if they are a quorum.");
+                        say!("\n{error}\nThe others go on if they are a quorum.");
                     }
                 }
             }

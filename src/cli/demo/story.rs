@@ -2,6 +2,7 @@
 
 use super::super::access::{RETRY, failure, failure_to_connect};
 use super::super::{Exit, Failure};
+use super::heard::Heard;
 use super::{PATIENCE, failure as process_failure};
 use crate::client::receipt::{self, Receipt};
 use crate::client::{Access, Client, Error, Freshness, HowRead, KeyValueClient, ReadHow, Swapped};
@@ -10,7 +11,6 @@ use crate::config::ClientConfig;
 use crate::crypto::Ed25519;
 use crate::message::{ToClient, Verifier};
 use crate::node::Status;
-use crate::node::lying;
 use crate::service::kv::KvOperation;
 use crate::types::{Committee, ReplicaId, Span};
 use std::collections::BTreeMap;
@@ -26,9 +26,6 @@ const LATE: Duration = Duration::from_millis(600);
 /// How long it may take until all tell operators the same.
 const SETTLING: Duration = Duration::from_secs(2);
 
-/// What each replica last answered.
-type Heard = Arc<Mutex<BTreeMap<ReplicaId, String>>>;
-
 /// The demonstration, under way.
 pub(super) struct Story {
     pub(super) client: KeyValueClient,
@@ -36,7 +33,7 @@ pub(super) struct Story {
     pub(super) committee: Committee,
     began: Instant,
     steps: usize,
-    heard: Heard,
+    heard: Arc<Mutex<Heard>>,
 }
 
 impl Story {
@@ -55,13 +52,10 @@ impl Story {
         let mut access = Access::load(&config).map_err(Failure::local)?;
         access.settings.retry = access.settings.retry.min(RETRY);
         access.settings.timeout = Span::seconds(PATIENCE.as_secs());
-        let heard = Heard::default();
+        let heard = Arc::new(Mutex::new(Heard::default()));
         let hears = Arc::clone(&heard);
         access.onlooker = Some(Arc::new(move |from, message: &ToClient| {
-            if !matches!(message, ToClient::Session { .. }) {
-                let words = lying::answer_in_words(message);
-                hears.lock().unwrap_or_else(PoisonError::into_inner).insert(from, words);
-            }
+            hears.lock().unwrap_or_else(PoisonError::into_inner).hear(from, message);
         }));
         let mut story = {
             let client = Client::connect(access).await.map_err(failure_to_connect)?;
@@ -87,10 +81,7 @@ impl Story {
                     None => String::new(),
                 });
             let after = story.began.elapsed();
-            println!(
-                "   replica {id}: process {process}, {config}, there {}{what}",
-                after_ms(after)
-            );
+            say!("   replica {id}: process {process}, {config}, there {}{what}", after_ms(after));
         }
         Ok(story)
     }
@@ -98,7 +89,7 @@ impl Story {
     /// Begins the next step.
     pub(super) fn step(&mut self, what: &str) {
         self.steps += 1;
-        println!("\n{}. {what}", self.steps);
+        say!("\n{}. {what}", self.steps);
     }
 
     /// Writes, reads, compares, lists.
@@ -159,14 +150,12 @@ impl Story {
         );
         let signers = proved.certificate.voters().map(|voter| voter.replica.to_string());
         let signers: Vec<String> = signers.collect();
-        println!(
+        say!(
             "   The checkpoint's state is signed by replicas {}; it is {} old.",
             signers.join(", "),
             ms(age(proved.time.0))
         );
-        println!(
-            "   The answer was computed here from the proof: that replica could not have lied."
-        );
+        say!("   The answer was computed here from the proof: that replica could not have lied.");
         Ok(())
     }
 
@@ -202,7 +191,7 @@ impl Story {
         match receipt::verify(&self.verifier, &forged) {
             Ok(_) => Err(Failure::new(Exit::NotVerified, "a forged receipt was believed")),
             Err(why) => {
-                println!("   The same with another result in it is refused: {why}.");
+                say!("   The same with another result in it is refused: {why}.");
                 Ok(())
             }
         }
@@ -214,7 +203,7 @@ impl Story {
         self.settles(cluster).await?;
         for id in cluster.ids() {
             match status(cluster, id) {
-                Some(status) => println!(
+                Some(status) => say!(
                     "   replica {id}: {} of view {}, executed {}, checkpoint {}{}",
                     status.role,
                     status.view,
@@ -222,10 +211,10 @@ impl Story {
                     status.stable,
                     status.malicious.map_or_else(String::new, |name| format!("; lies: {name}"))
                 ),
-                None => println!("   replica {id}: does not answer"),
+                None => say!("   replica {id}: does not answer"),
             }
         }
-        println!("   All that took {}.", ms(self.began.elapsed()));
+        say!("   All that took {}.", ms(self.began.elapsed()));
         self.client.client().clone().close().await;
         Ok(())
     }
@@ -243,16 +232,17 @@ impl Story {
         Ok(())
     }
 
-    /// Forgets what replicas answered so far.
+    /// Forgets what replicas answered so far, and what they still answer to that.
     pub(super) fn forget(&self) {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        heard.forget(self.committee.faults());
     }
 
     /// What each replica answered since, once all have, or none is left that hurries.
     pub(super) async fn heard(&self) -> BTreeMap<ReplicaId, String> {
         let deadline = Instant::now() + LATE;
         loop {
-            let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner).words();
             if heard.len() >= self.committee.size() || Instant::now() >= deadline {
                 return heard;
             }
@@ -279,7 +269,7 @@ pub(super) async fn timed<T>(
 
 /// One thing that was done, how long it took, and what came of it.
 pub(super) fn said(what: &str, took: Duration, came: &str) {
-    println!("   {what:<36} {:>9}   {came}", ms(took));
+    say!("   {what:<36} {:>9}   {came}", ms(took));
 }
 
 /// A time that people read.

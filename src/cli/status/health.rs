@@ -14,6 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What a replica does that is too far behind.
 const FETCHING: &str = "fetching the state";
 
+/// What a replica does that takes no steps, and does not say why.
+const HANGS: &str = "hangs";
+
 /// What to do while views change.
 const CHANGING: &str = "wait: views change by themselves, with a patience that doubles each time; \
      if that does not end, see above who does not reach whom, and compare the replicas' clocks and \
@@ -198,6 +201,9 @@ fn trouble(id: ReplicaId, claims: &Result<Status, Silence>, is_convicted: bool) 
     if status.running != crate::node::status::RUNNING {
         return Some(status.running.clone());
     }
+    if status.stands_still() {
+        return Some(HANGS.to_owned());
+    }
     if !status.is_voting() {
         return Some(status.standing.clone());
     }
@@ -243,6 +249,10 @@ fn advice(row: &Row, addresses: &BTreeMap<ReplicaId, String>, quorum: usize) -> 
         Ok(status) if status.running != crate::node::status::RUNNING => {
             format!("replica {id}: {}", helps(&status.running))
         }
+        Ok(_) if trouble == HANGS => format!(
+            "replica {id} answers, and takes no steps: most likely its disk hangs; see to that, and \
+             to its log"
+        ),
         Ok(status) if status.standing == "starting" => format!(
             "replica {id} asks the others what they know of it before it votes; if that does not \
              end, bring up those that are missing"
@@ -286,7 +296,7 @@ fn helps(why: &str) -> &'static str {
 }
 
 /// Milliseconds that people read.
-pub(super) fn span(ms: u64) -> String {
+pub(in crate::cli) fn span(ms: u64) -> String {
     match ms {
         ms if ms < 1_000 => format!("{ms} ms"),
         ms if ms < 60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),

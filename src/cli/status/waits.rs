@@ -33,7 +33,10 @@ fn wait<'a>(
 ) -> String {
     let Status { id, view, primary, .. } = status;
     let (quorum, next) = (committee.quorum(), view.saturating_add(1));
-    let patience = span(status.patience_ms);
+    let ends = status.timer.as_ref().map(|timer| match timer.in_ms {
+        0 => "any moment".to_owned(),
+        ms => format!("in {}", span(ms)),
+    });
     let asking = all.filter(|other| other.is_voting() && other.view >= *view).count();
     let waiting = match status.held.waiting {
         0 => "nothing waits there".to_owned(),
@@ -42,6 +45,10 @@ fn wait<'a>(
     };
     if status.running != crate::node::status::RUNNING {
         return format!("replica {id} takes no steps ({}), and no timer runs", status.running);
+    }
+    if status.stands_still() {
+        let age = span(status.age_ms);
+        return format!("replica {id} has taken no step for {age}, and no timer runs");
     }
     if !status.is_voting() {
         let again = span(status.wakes_in_ms);
@@ -58,9 +65,11 @@ fn wait<'a>(
         );
     }
     if !status.active {
+        let ends = ends
+            .unwrap_or_else(|| format!("{} after it hears of them all", span(status.patience_ms)));
         return format!(
             "replica {id} waits for replica {primary} to open view {view}, as {asking} ask it to; \
-             {patience} after they did it asks for view {next}; {waiting}"
+             it gives that up and asks for view {next} {ends}; {waiting}"
         );
     }
     if status.is_primary() {
@@ -69,14 +78,14 @@ fn wait<'a>(
              timer for that; {waiting}"
         );
     }
-    match status.held.waiting {
-        0 => format!(
+    match ends {
+        None => format!(
             "replica {id} is in view {view}, of which replica {primary} is the primary; {waiting}, \
              and no timer runs"
         ),
-        _ => format!(
-            "replica {id} is in view {view}; {waiting}, and {patience} after the oldest came it asks \
-             for view {next}, unless replica {primary} has it executed"
+        Some(ends) => format!(
+            "replica {id} is in view {view}; {waiting}; it suspects replica {primary}, the primary, \
+             and asks for view {next} {ends}, unless something is executed before"
         ),
     }
 }
@@ -165,25 +174,42 @@ mod tests {
 
     #[test]
     fn who_waits_for_an_opening_says_for_how_long() {
-        let asks = || json!({"view": 1, "active": false, "primary": 1});
-        let told = told(&[row(0, asks()), gone(1), row(2, asks()), row(3, asks())]);
+        let asks = |in_ms: u64| {
+            let timer = json!({"suspects": 1, "asks_for": 2, "in_ms": in_ms});
+            json!({"view": 1, "active": false, "primary": 1, "timer": timer})
+        };
+        let unheard = json!({"view": 1, "active": false, "primary": 1});
+        let told = told(&[row(0, asks(800)), gone(1), row(2, asks(0)), row(3, unheard)]);
+        for (line, when) in [(1, "in 800 ms"), (2, "any moment"), (3, "2.0 s after it hears of")] {
+            let wanted = format!(
+                "waits for replica 1 to open view 1, as 3 ask it to; it gives that up and asks for \
+                 view 2 {when}"
+            );
+            assert!(told[line].contains(&wanted), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn a_backup_with_requests_says_when_it_suspects_the_primary() {
+        let timer = json!({"suspects": 0, "asks_for": 1, "in_ms": 1_250});
+        let waits = json!({"held": held(1), "timer": timer});
+        let told = told(&[row(0, json!({})), row(1, waits), gone(2), gone(3)]);
+        assert!(told[1].contains("has no timer"), "{told:?}");
         assert!(
-            told[1].contains(
-                "waits for replica 1 to open view 1, as 3 ask it to; 2.0 s after they did it asks \
-                 for view 2"
+            told[2].contains(
+                "1 request waits there; it suspects replica 0, the primary, and asks for view 1 in \
+                 1.2 s"
             ),
             "{told:?}"
         );
     }
 
     #[test]
-    fn a_backup_with_requests_names_its_patience() {
-        let told = told(&[row(0, json!({})), row(1, json!({"held": held(1)})), gone(2), gone(3)]);
-        assert!(told[1].contains("has no timer"), "{told:?}");
-        assert!(
-            told[2].contains("1 request waits there, and 2.0 s after the oldest came it asks"),
-            "{told:?}"
-        );
+    fn who_takes_no_steps_has_no_timer() {
+        let timer = json!({"suspects": 0, "asks_for": 1, "in_ms": 0});
+        let hangs = json!({"held": held(1), "timer": timer, "age_ms": 12_000});
+        let told = told(&[row(0, json!({})), row(1, hangs), gone(2), gone(3)]);
+        assert!(told[2].contains("has taken no step for 12.0 s, and no timer runs"), "{told:?}");
     }
 
     #[test]
