@@ -11,7 +11,7 @@
 //! | [`posts`] | what waits to be sent |
 //! | [`outlet`] | from what the replica says to what is sent |
 //! | [`lying`] | the same for nodes of the test cluster that lie |
-//! | `watch`, `timer`, `metrics` | what is seen of it |
+//! | `watch`, `metrics` | what is seen of it |
 //! | [`status`], `admin` | what operators see |
 //! | `reception` | how many of them at a time, and for how long |
 //! | [`inquiry`] | what clients may ask of it |
@@ -44,7 +44,6 @@ pub mod posts;
 mod reception;
 mod start;
 pub mod status;
-mod timer;
 mod watch;
 
 #[cfg(test)]

@@ -10,8 +10,7 @@ use super::inbox::Inbox;
 use super::metrics::{From, Metrics};
 use super::outlet::Outlet;
 use super::posts::Posts;
-use super::status::{self, Exhibit, PeerStatus, Status};
-use super::timer::Timer;
+use super::status::{self, Exhibit, PeerStatus, Status, TimerStatus};
 use super::watch::{Watch, milliseconds};
 use super::{NodeError, Shared};
 use crate::crypto::Listed;
@@ -88,7 +87,6 @@ pub(super) struct Owner {
     pub(super) clock: Clock,
     pub(super) metrics: Arc<Metrics>,
     pub(super) watch: Watch,
-    pub(super) timer: Timer,
     pub(super) shared: Arc<Shared>,
     pub(super) publish_due: Instant,
     /// Why states wait to be written, if there is no room for them.
@@ -171,7 +169,6 @@ impl Owner {
             };
             let now = self.clock.now();
             self.watch.on_input(now.instant, &input);
-            self.timer.on_input(&input);
             effects.merge(self.replica.handle(now, input));
             if effects.answer_bytes() > MOST_ANSWER_BYTES {
                 self.carry_out(std::mem::take(&mut effects)).await?;
@@ -248,7 +245,6 @@ impl Owner {
         let now = self.clock.now().instant;
         self.watch.on_records(now, &parts.records);
         parts.notices.iter().for_each(|notice| self.notice(now, notice));
-        self.timer.on_step(now, &self.replica, self.watch.oldest_proposal());
         let must_sync = !parts.records.is_empty() || parts.compaction.is_some();
         if must_sync {
             self.storage.append(parts.compaction, &parts.records)?;
@@ -314,7 +310,6 @@ impl Owner {
 
     fn notice(&mut self, now: Instant, notice: &Notice) {
         self.watch.on_notice(now, notice);
-        self.timer.on_notice(now, notice);
         if matches!(notice, Notice::Evidence(_)) {
             let evidence = self.replica.evidence().iter();
             let exhibits: Vec<Exhibit> = evidence.map(|one| status::exhibit(one)).collect();
@@ -342,7 +337,11 @@ impl Owner {
             unsaved: self.unsaved.map(str::to_owned),
             up_ms: milliseconds(Span(now.0)),
             wakes_in_ms: milliseconds(self.replica.next_deadline().since(now)),
-            timer: self.timer.runs(now, &self.replica),
+            timer: self.replica.suspects_at().map(|due| TimerStatus {
+                suspects: primary,
+                asks_for: self.replica.view().next().0,
+                in_ms: milliseconds(due.since(now)),
+            }),
             suspicion: self.watch.suspected(now),
             peers: self.peers(now),
             ..Status::of(&self.replica, self.shared.cluster(), primary)

@@ -8,7 +8,6 @@ use super::metrics::Metrics;
 use super::owner::{Arrival, Owner};
 use super::posts::Posts;
 use super::status::{self, Status};
-use super::timer::Timer;
 use super::watch::Watch;
 use super::{Handle, NodeError, Options, Served, Setup, Shared, Shown, admin};
 use crate::crypto::{ClusterId, Listed};
@@ -127,7 +126,6 @@ async fn begin(setup: Setup, options: Options, outside: Outside) -> Result<Begun
         clock,
         metrics: Arc::clone(&metrics),
         watch: Watch::new(Arc::clone(&metrics)),
-        timer: Timer::new(committee),
         shared: Arc::clone(&shared),
         publish_due: Instant(0),
         checking: Checking::start(

@@ -45,11 +45,6 @@ impl Watch {
         self.heard.get(&peer).copied().unwrap_or_default()
     }
 
-    /// When the oldest proposal came that is not executed yet.
-    pub(super) fn oldest_proposal(&self) -> Option<Instant> {
-        self.times.values().map(|times| times.proposed).min()
-    }
-
     /// The last view change that this replica asked for.
     pub(super) fn suspected(&self, now: Instant) -> Option<Suspected> {
         let (view, why, at) = self.suspected?;

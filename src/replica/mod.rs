@@ -304,6 +304,12 @@ impl Replica {
 
     // What others may look at.
 
+    /// When it asks for the next view, unless something comes before; never, if it waits for
+    /// nothing, or for others without end.
+    pub fn suspects_at(&self) -> Option<Instant> {
+        self.wait_deadline().into_iter().chain(self.opening_deadline()).min()
+    }
+
     /// This replica's number.
     pub fn id(&self) -> ReplicaId {
         self.id

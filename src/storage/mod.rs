@@ -58,7 +58,8 @@ use log::Log;
 use medium::{Medium, Real};
 use states::{Job, States};
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, DirBuilder};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -225,8 +226,9 @@ impl Storage {
     }
 }
 
+/// Makes a directory that nobody else on the machine may look into: the state is in it.
 fn make_directory(directory: &Path) -> Result<(), StorageError> {
-    let made = fs::create_dir_all(directory);
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
     made.map_err(|error| match directory.exists() && !directory.is_dir() {
         true => StorageError::NotADirectory { path: directory.to_owned() },
         false => StorageError::when("making", directory, error),

@@ -152,3 +152,16 @@ fn a_recovery_of_an_empty_directory_sets_nothing_aside() {
         entry.expect("readable").file_name().to_string_lossy().starts_with("lost-")
     }));
 }
+
+/// What is replicated is for those only who are asked by the protocol.
+#[test]
+fn nobody_else_on_the_machine_looks_into_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = directory();
+    let data = place.path().join("data").join("replica-0");
+    drop(open(&data));
+    for made in [&data, data.parent().expect("it lies in one")] {
+        let mode = std::fs::metadata(made).expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o700, "{}", made.display());
+    }
+}
