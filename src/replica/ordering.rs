@@ -411,6 +411,9 @@ impl Replica {
             return;
         }
         for answer in answers {
+            if self.leaves_to_others(&answer) {
+                continue;
+            }
             let reply = Reply {
                 client: answer.client,
                 number: answer.number,

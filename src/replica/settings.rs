@@ -27,6 +27,11 @@ pub struct Settings {
     /// How long it waits for them at least before it checks all the same. If agreement
     /// takes longer, it waits so long, but not more than a quarter of the patience.
     pub vouching_patience: Span,
+    /// Whether this replica leaves it to others to reply to a client, where a quorum can
+    /// spare it. With long or uneven ways the fastest of all reply sooner than these.
+    pub spares_replies: bool,
+    /// How long it replies at once to a client that had to ask it.
+    pub replies_for: Span,
     /// How often the primary proposes a fill-up while numbers must not stand still.
     pub fill_up_interval: Span,
     /// How much longer than agreement itself a primary may take to propose a request
@@ -47,6 +52,8 @@ impl Default for Settings {
             eager: 2,
             vouched_from: 16,
             vouching_patience: Span::milliseconds(50),
+            spares_replies: true,
+            replies_for: Span::seconds(10),
             fill_up_interval: Span::milliseconds(20),
             slow_factor: 10,
             slow_floor: Span::milliseconds(100),

@@ -141,6 +141,7 @@ impl World {
         let settings = client::Settings {
             retry: Span::milliseconds(random.between(50, 500)),
             most_retry: Span::seconds(2),
+            reply_patience: Span::milliseconds(random.between(5, 300)),
             timeout: self.plan.timeout,
             ..client::Settings::default()
         };
