@@ -64,7 +64,11 @@ impl Word {
     /// A later word takes the place of an earlier one. An operation may be refused at
     /// several places in the order, and executed at one; that it was, stands.
     fn rank(&self) -> (bool, Seq) {
-        (matches!(self.outcome, Told::Executed(_)), self.seq)
+        (self.is_executed(), self.seq)
+    }
+
+    fn is_executed(&self) -> bool {
+        matches!(self.outcome, Told::Executed(_))
     }
 }
 
@@ -109,6 +113,8 @@ struct Bundle {
 
 struct Sent {
     request: Signed<Request>,
+    /// Since when it is asked for in this form.
+    since: Instant,
     retry_at: Instant,
     pause: Span,
     rest: Rest,
@@ -379,18 +385,18 @@ impl Requests {
             out.send(ToReplica::One(primary), ClientMessage::Request(request.clone()));
             let pause = self.rules.settings.retry;
             let retry_at = now.plus(pause);
-            bundle.sent = Some(Sent { request, retry_at, pause, rest: Rest::NotDue });
+            bundle.sent = Some(Sent { request, since: now, retry_at, pause, rest: Rest::NotDue });
             self.waiting_operations -= count;
             self.waiting_bytes -= bundle.bytes();
             sent_through = Some(RequestNumber(last));
         }
         self.unsent_from = sent_through.unwrap_or(self.unsent_from);
-        self.ask_for_room(acknowledged, out);
+        self.ask_for_room(now, acknowledged, out);
     }
 
     /// What was refused for lack of room is signed again, as soon as more is
     /// acknowledged than when it was signed last.
-    fn ask_for_room(&mut self, acknowledged: RequestNumber, out: &mut Out) {
+    fn ask_for_room(&mut self, now: Instant, acknowledged: RequestNumber, out: &mut Out) {
         let Requests { author, bundles, starved, .. } = self;
         starved.retain(|first| {
             let Some(bundle) = bundles.get_mut(first) else { return false };
@@ -407,6 +413,7 @@ impl Requests {
             };
             let rest = RequestNumber(first.0 + settled as u64);
             sent.request = sign(author, rest, acknowledged, &bundle.operations[settled..]);
+            (sent.since, sent.rest) = (now, Rest::NotDue);
             out.send(ToReplica::All, ClientMessage::Request(sent.request.clone()));
             false
         });
@@ -451,10 +458,14 @@ impl Requests {
         let alike = operation.words.say(from, word);
         if let Some(bundle) = self.bundles.get_mut(&bundle) {
             bundle.hints.forget(from);
-            if alike >= self.rules.committee.weak_quorum()
-                && let Some(Sent { rest: rest @ Rest::NotDue, .. }) = &mut bundle.sent
+            // That it was refused, everybody tells unasked.
+            if word.is_executed()
+                && alike >= self.rules.committee.weak_quorum()
+                && let Some(Sent { rest: rest @ Rest::NotDue, since, .. }) = &mut bundle.sent
             {
-                *rest = Rest::Due(now.plus(self.rules.settings.reply_patience));
+                // Where the first took long, the rest may too, and is not to be burdened more.
+                let patience = self.rules.settings.reply_patience.max(now.since(*since));
+                *rest = Rest::Due(now.plus(patience));
             }
         }
         if alike < self.rules.committee.quorum() {
@@ -660,11 +671,13 @@ impl Requests {
         }
     }
 
-    /// Who has said nothing of some open operation of a bundle.
+    /// Who has not said of some open operation of a bundle that it was executed.
     fn silent_about(&self, first: RequestNumber) -> Vec<ReplicaId> {
         let open = || self.open.range(first..).map(|(_, one)| one);
         let open = || open().take_while(|one| one.bundle == first);
-        let is_silent = |replica: &ReplicaId| open().any(|one| one.words.of(*replica).is_none());
+        let has_told =
+            |one: &Operation, replica| one.words.of(replica).is_some_and(Word::is_executed);
+        let is_silent = |replica: &ReplicaId| open().any(|one| !has_told(one, *replica));
         self.rules.committee.replicas().filter(is_silent).collect()
     }
 

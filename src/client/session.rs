@@ -28,9 +28,9 @@ pub struct Settings {
     pub retry: Span,
     /// The longest time between asking and asking again; reached by doubling.
     pub most_retry: Span,
-    /// How long those who have not replied have for it, after so many have that the
-    /// outcome is certain; then they are asked. Replicas that a quorum can spare reply only
-    /// then.
+    /// How long those who have not replied have for it at least, after so many have that
+    /// the outcome is certain; but as long as that took, if it took longer. Then they are
+    /// asked. Replicas that a quorum can spare reply only then.
     pub reply_patience: Span,
     /// How long the caller waits, before an outcome is unknown.
     pub timeout: Span,
@@ -45,7 +45,7 @@ impl Default for Settings {
         Settings {
             retry: Span::milliseconds(500),
             most_retry: Span::seconds(5),
-            reply_patience: Span::milliseconds(50),
+            reply_patience: Span::milliseconds(20),
             timeout: Span::seconds(30),
             read_patience: Span::milliseconds(300),
             proof_patience: Span::milliseconds(500),

@@ -112,7 +112,7 @@ table!(RawSettings of Settings {
     eager: u64,
     vouched_from: usize,
     vouching_patience: Time,
-    spares_replies: bool,
+    spared_from: usize,
     replies_for: Time,
     fill_up_interval: Time,
     slow_factor: u64,

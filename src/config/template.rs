@@ -148,9 +148,9 @@ admin = \"127.0.0.1:{admin}\"
 # the same.
 # vouched_from = {vouched_from}
 # vouching_patience = \"{vouching_patience}\"
-# Whether it leaves it to others to reply to a client, where a quorum can spare it; and how
-# long it replies at once to a client that had to ask it.
-# spares_replies = {spares_replies}
+# Of a batch of so many requests, it leaves it to others to reply, where a quorum can spare
+# it; and how long it replies at once to a client that had to ask it.
+# spared_from = {spared_from}
 # replies_for = \"{replies_for}\"
 # How often the primary proposes an empty batch while the next checkpoint is needed.
 # fill_up_interval = \"{fill_up_interval}\"
@@ -191,7 +191,7 @@ admin = \"127.0.0.1:{admin}\"
         eager = settings.eager,
         vouched_from = settings.vouched_from,
         vouching_patience = span(settings.vouching_patience),
-        spares_replies = settings.spares_replies,
+        spared_from = settings.spared_from,
         replies_for = span(settings.replies_for),
         fill_up_interval = span(settings.fill_up_interval),
         slow_factor = settings.slow_factor,
@@ -235,7 +235,7 @@ session = \"../client-{id}.session\"
 # retry = \"{retry}\"
 # most_retry = \"{most_retry}\"
 # How long the rest of a quorum has to reply once the outcome is certain, before they are
-# asked.
+# asked; longer, if that took longer.
 # reply_patience = \"{reply_patience}\"
 # After so long, the outcome is told to be unknown.
 # timeout = \"{timeout}\"

@@ -1,10 +1,10 @@
 //! Who tells a client what came of its operations (§ Normal case, 6).
 //!
-//! A client needs `Q` alike replies. Where all is well the other replicas' are wasted, so
-//! for each client some backups, others for the next client, leave it to the rest to reply,
-//! as many as a quorum can spare. Whoever misses replies asks all who have not spoken; and
-//! a replica that a client had to ask replies to it at once for a while, so that a silent
-//! or lying replica delays few requests of a client and not all.
+//! A client needs `Q` alike replies. Where all is well the other replicas' are wasted, so of
+//! a large batch, for each client some backups, others for the next client, leave it to the
+//! rest to reply, as many as a quorum can spare. Whoever misses replies asks all who have not
+//! told it; and a replica that a client had to ask replies to it at once for a while, so that
+//! a silent or lying replica delays few requests of a client and not all.
 //!
 //! Safe, because a client believes nothing less than before, and live, because what is kept
 //! back is in the session table: whoever asks is told. What is not kept, that an operation
@@ -26,22 +26,25 @@ fn spares(committee: Committee, view: View, client: ClientId) -> impl Iterator<I
 }
 
 impl Replica {
-    /// Whether this replica says nothing of what it has executed, unless it is asked.
-    pub(super) fn leaves_to_others(&self, answer: &Answer) -> bool {
+    /// Whether this replica says nothing of what it has executed in a batch of so many items,
+    /// unless it is asked.
+    pub(super) fn leaves_to_others(&self, answer: &Answer, items: usize) -> bool {
         let is_kept = matches!(answer.outcome, ReplyOutcome::Executed(_));
         let now = self.now.instant;
         let was_asked = self.asked_by.get(&answer.client).is_some_and(|until| now < *until);
-        self.settings.spares_replies
-            && is_kept
-            && !was_asked
-            && self.is_active()
-            && spares(self.committee, self.view, answer.client).any(|spare| spare == self.id)
+        let is_large = items >= self.settings.spared_from;
+        is_large && is_kept && !was_asked && self.is_spared(answer.client)
+    }
+
+    /// Whether this is one of the backups that a quorum can spare for a client.
+    fn is_spared(&self, client: ClientId) -> bool {
+        self.is_active() && spares(self.committee, self.view, client).any(|spare| spare == self.id)
     }
 
     /// A client asks this replica itself. Of the primary that is no news; of another it
     /// shows that the client misses replies.
     pub(super) fn note_asked(&mut self, client: ClientId) {
-        if self.settings.spares_replies && !self.is_primary() {
+        if !self.is_primary() && self.executor.state().is_listed(client) {
             let until = self.now.instant.plus(self.settings.replies_for);
             self.asked_by.insert(client, until);
         }

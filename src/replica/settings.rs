@@ -27,9 +27,10 @@ pub struct Settings {
     /// How long it waits for them at least before it checks all the same. If agreement
     /// takes longer, it waits so long, but not more than a quarter of the patience.
     pub vouching_patience: Span,
-    /// Whether this replica leaves it to others to reply to a client, where a quorum can
-    /// spare it. With long or uneven ways the fastest of all reply sooner than these.
-    pub spares_replies: bool,
+    /// Of a batch of so many requests, this replica leaves it to others to reply, where a
+    /// quorum can spare it. All reply to fewer: that costs little, and the fastest of all are
+    /// sooner there than those chosen beforehand, the more so where ways are long or uneven.
+    pub spared_from: usize,
     /// How long it replies at once to a client that had to ask it.
     pub replies_for: Span,
     /// How often the primary proposes a fill-up while numbers must not stand still.
@@ -52,7 +53,7 @@ impl Default for Settings {
             eager: 2,
             vouched_from: 16,
             vouching_patience: Span::milliseconds(50),
-            spares_replies: true,
+            spared_from: 16,
             replies_for: Span::seconds(10),
             fill_up_interval: Span::milliseconds(20),
             slow_factor: 10,

@@ -3,10 +3,10 @@
 use crate::support::Solo;
 use crate::world::parameters;
 use quorate::replica::{Outgoing, Settings};
-use quorate::types::{ClientId, Span};
+use quorate::types::ClientId;
 
 fn settings() -> Settings {
-    Settings { spares_replies: true, ..Settings::default() }
+    Settings { spared_from: 1, ..Settings::default() }
 }
 
 /// How often a replica tells this client of number 1 when that is executed.
@@ -58,11 +58,12 @@ fn what_is_kept_by_nobody_is_told_by_everybody() {
     assert_eq!(solo.decide(0, 1, &batch).bound.len(), 1);
 }
 
-/// Whose ways are long may have all reply.
+/// A batch of few requests is not worth it.
 #[test]
-fn all_reply_where_that_is_set() {
-    let settings = Settings { spares_replies: false, ..settings() };
-    let mut solo = Solo::with(4, 1, parameters(), settings);
+fn of_a_small_batch_all_tell() {
+    let mut solo = Solo::with(4, 1, parameters(), Settings { spared_from: 2, ..settings() });
     assert_eq!(replies(&mut solo, 1, 0), 1);
-    solo.pass(Span::seconds(1));
+    let requests = [0, 3, 1].map(|client| solo.write(client, 2));
+    let batch = solo.batch_of(&requests.each_ref());
+    assert_eq!(solo.decide(0, 2, &batch).bound.len(), 1, "to the second client alone");
 }

@@ -74,7 +74,7 @@ impl Solo {
 
     pub fn of(replicas: u16, id: u16) -> Solo {
         // Every replica's word is to be seen.
-        let settings = Settings { spares_replies: false, ..Settings::default() };
+        let settings = Settings { spared_from: usize::MAX, ..Settings::default() };
         Solo::with(replicas, id, parameters(), settings)
     }
 

@@ -108,7 +108,7 @@ impl World {
 
     pub fn with(replicas: u16, parameters: Parameters, settings: Settings) -> World {
         // Every replica's word is to be seen.
-        let settings = Settings { eager: u64::MAX, spares_replies: false, ..settings };
+        let settings = Settings { eager: u64::MAX, spared_from: usize::MAX, ..settings };
         let genesis = genesis(replicas, 4, parameters).checked().expect("a good genesis");
         let verifier = Verifier::new(Arc::clone(&genesis), Ed25519);
         let mut world = World {

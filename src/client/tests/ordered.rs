@@ -149,6 +149,36 @@ fn the_rest_of_a_quorum_is_asked_as_soon_as_the_outcome_is_certain() {
     assert_eq!(story.session.next_deadline(), None);
 }
 
+/// Replicas that have too much to do are not given more.
+#[test]
+fn the_rest_has_as_long_as_the_first_took() {
+    let settings = Settings { reply_patience: Span(20), ..SETTINGS };
+    let mut story = Story::with(4, Start::New, settings);
+    story.submit(&["a"]);
+    story.requests();
+    story.wait(Span(40));
+    story.all_hear([0, 2], &executed(1, 9, "a", "fine"));
+    assert_eq!(story.wait_for_deadline(), Span(40));
+    assert_eq!(story.requests().len(), 2);
+}
+
+/// That something was refused is told by everybody unasked. What was executed after all has
+/// yet to be told by those who told that.
+#[test]
+fn nobody_is_asked_for_refusals_but_who_refused_is_asked_for_results() {
+    let settings = Settings { reply_patience: Span(20), ..SETTINGS };
+    let mut story = Story::with(4, Start::New, settings);
+    story.submit(&["a"]);
+    let (_, request) = story.requests().remove(0);
+    let refusal = Refusal::BeyondWindow { last: RequestNumber(0) };
+    story.all_hear([1, 2], &refused(1, 8, "a", refusal));
+    assert_eq!(story.session.next_deadline(), Some(story.now.plus(SETTINGS.retry)));
+    story.all_hear([0, 2], &executed(1, 9, "a", "fine"));
+    assert_eq!(story.wait_for_deadline(), Span(20));
+    let asked = [1, 3].map(|one| (ToReplica::One(ReplicaId(one)), request.clone()));
+    assert_eq!(story.requests(), asked);
+}
+
 #[test]
 fn a_bundle_is_done_when_each_of_its_operations_is() {
     let mut story = Story::new();

@@ -262,6 +262,11 @@ impl World {
             if let ClientMessage::Request(request) = &message {
                 self.checker.client_asks(&request.body);
             }
+            let primary = self.clients[index].session.primary();
+            let is_request = matches!(message, ClientMessage::Request(_));
+            if is_request && matches!(to, ToReplica::One(one) if one != primary) {
+                self.coverage.count("rest of a quorum asked");
+            }
             let message = Rc::new(message);
             match to {
                 ToReplica::One(one) => self.ask(id, one, &message),

@@ -306,7 +306,7 @@ impl Story {
         let mut rules = parameters();
         // Every replica's word is to be seen.
         let mut settings =
-            Settings { eager: u64::MAX, spares_replies: false, ..Settings::default() };
+            Settings { eager: u64::MAX, spared_from: usize::MAX, ..Settings::default() };
         let (mut replicas, mut clients) = (4, 4);
         for (name, value) in &words.options {
             let number = || value.parse::<u64>().unwrap_or_else(|_| panic!("{name}={value}"));
