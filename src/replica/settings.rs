@@ -54,7 +54,7 @@ impl Default for Settings {
             vouched_from: 16,
             vouching_patience: Span::milliseconds(50),
             spared_from: 16,
-            replies_for: Span::seconds(10),
+            replies_for: Span::seconds(2),
             fill_up_interval: Span::milliseconds(20),
             slow_factor: 10,
             slow_floor: Span::milliseconds(100),

@@ -35,7 +35,7 @@ fn a_quorum_replies_and_others_to_the_next_client() {
     }
 }
 
-/// K2: whoever asks a replica itself is told what it keeps; and what comes soon after, at
+/// K2, K11: whoever asks a replica itself is told what it keeps; and what comes soon after, at
 /// once.
 #[test]
 fn whoever_asks_is_told_and_goes_on_being_told_for_a_while() {

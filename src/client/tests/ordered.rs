@@ -126,7 +126,7 @@ fn nothing_is_asked_again_once_it_is_answered() {
     assert_eq!(story.session.next_deadline(), None);
 }
 
-/// Replicas that a quorum can spare reply only when asked. They are once the outcome is
+/// K11: replicas that a quorum can spare reply only when asked. They are once the outcome is
 /// certain, and nobody else; one voice alone may be a liar's, and makes nothing certain.
 #[test]
 fn the_rest_of_a_quorum_is_asked_as_soon_as_the_outcome_is_certain() {
@@ -149,7 +149,7 @@ fn the_rest_of_a_quorum_is_asked_as_soon_as_the_outcome_is_certain() {
     assert_eq!(story.session.next_deadline(), None);
 }
 
-/// Replicas that have too much to do are not given more.
+/// K11: replicas that have too much to do are not given more.
 #[test]
 fn the_rest_has_as_long_as_the_first_took() {
     let settings = Settings { reply_patience: Span(20), ..SETTINGS };
