@@ -10,7 +10,7 @@ use super::session::{Out, Settings};
 use crate::crypto::{ClusterId, Signer};
 use crate::message::{ClientMessage, Parameters, Reject, Reply, ReplyOutcome, Request, Signed};
 use crate::service::Refusal;
-use crate::types::{ClientId, Digest, Instant, ReplicaId, RequestNumber, Seq, Span};
+use crate::types::{ClientId, Committee, Digest, Instant, ReplicaId, RequestNumber, Seq, Span};
 use crate::wire::Blob;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +30,7 @@ pub(super) struct Author {
 /// What is the same for all requests.
 #[derive(Clone, Copy)]
 pub(super) struct Rules {
-    pub(super) quorum: usize,
+    pub(super) committee: Committee,
     pub(super) parameters: Parameters,
     pub(super) settings: Settings,
 }
@@ -64,7 +64,11 @@ impl Word {
     /// A later word takes the place of an earlier one. An operation may be refused at
     /// several places in the order, and executed at one; that it was, stands.
     fn rank(&self) -> (bool, Seq) {
-        (matches!(self.outcome, Told::Executed(_)), self.seq)
+        (self.is_executed(), self.seq)
+    }
+
+    fn is_executed(&self) -> bool {
+        matches!(self.outcome, Told::Executed(_))
     }
 }
 
@@ -109,8 +113,32 @@ struct Bundle {
 
 struct Sent {
     request: Signed<Request>,
+    /// Since when it is asked for in this form.
+    since: Instant,
     retry_at: Instant,
     pause: Span,
+    rest: Rest,
+}
+
+/// Whether those who have not replied are to be asked for it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// Too few have replied for the outcome to be certain.
+    NotDue,
+    /// At this time.
+    Due(Instant),
+    /// They were asked.
+    Asked,
+}
+
+impl Sent {
+    /// When something is to be sent again.
+    fn due(&self) -> Instant {
+        match self.rest {
+            Rest::Due(due) => due.min(self.retry_at),
+            Rest::NotDue | Rest::Asked => self.retry_at,
+        }
+    }
 }
 
 impl Bundle {
@@ -357,18 +385,18 @@ impl Requests {
             out.send(ToReplica::One(primary), ClientMessage::Request(request.clone()));
             let pause = self.rules.settings.retry;
             let retry_at = now.plus(pause);
-            bundle.sent = Some(Sent { request, retry_at, pause });
+            bundle.sent = Some(Sent { request, since: now, retry_at, pause, rest: Rest::NotDue });
             self.waiting_operations -= count;
             self.waiting_bytes -= bundle.bytes();
             sent_through = Some(RequestNumber(last));
         }
         self.unsent_from = sent_through.unwrap_or(self.unsent_from);
-        self.ask_for_room(acknowledged, out);
+        self.ask_for_room(now, acknowledged, out);
     }
 
     /// What was refused for lack of room is signed again, as soon as more is
     /// acknowledged than when it was signed last.
-    fn ask_for_room(&mut self, acknowledged: RequestNumber, out: &mut Out) {
+    fn ask_for_room(&mut self, now: Instant, acknowledged: RequestNumber, out: &mut Out) {
         let Requests { author, bundles, starved, .. } = self;
         starved.retain(|first| {
             let Some(bundle) = bundles.get_mut(first) else { return false };
@@ -385,6 +413,7 @@ impl Requests {
             };
             let rest = RequestNumber(first.0 + settled as u64);
             sent.request = sign(author, rest, acknowledged, &bundle.operations[settled..]);
+            (sent.since, sent.rest) = (now, Rest::NotDue);
             out.send(ToReplica::All, ClientMessage::Request(sent.request.clone()));
             false
         });
@@ -393,6 +422,7 @@ impl Requests {
     /// A replica tells the outcome of an operation.
     pub(super) fn on_reply(
         &mut self,
+        now: Instant,
         from: ReplicaId,
         reply: Reply,
         out: &mut Out,
@@ -428,8 +458,17 @@ impl Requests {
         let alike = operation.words.say(from, word);
         if let Some(bundle) = self.bundles.get_mut(&bundle) {
             bundle.hints.forget(from);
+            // That it was refused, everybody tells unasked.
+            if word.is_executed()
+                && alike >= self.rules.committee.weak_quorum()
+                && let Some(Sent { rest: rest @ Rest::NotDue, since, .. }) = &mut bundle.sent
+            {
+                // Where the first took long, the rest may too, and is not to be burdened more.
+                let patience = self.rules.settings.reply_patience.max(now.since(*since));
+                *rest = Rest::Due(now.plus(patience));
+            }
         }
-        if alike < self.rules.quorum {
+        if alike < self.rules.committee.quorum() {
             return Ok(());
         }
         let Reply { number, seq, operation, outcome, .. } = reply;
@@ -501,7 +540,7 @@ impl Requests {
             return Err(Reject::Duplicate);
         }
         let first = *first;
-        if bundle.hints.say(from, refusal) >= self.rules.quorum {
+        if bundle.hints.say(from, refusal) >= self.rules.committee.quorum() {
             self.decline(first, refusal, out);
         }
         Ok(())
@@ -603,28 +642,49 @@ impl Requests {
     /// Asks again where it is time, and tells callers whose time is over.
     pub(super) fn on_tick(&mut self, now: Instant, out: &mut Out) {
         let most_retry = self.rules.settings.most_retry;
-        let mut over = Vec::new();
+        let (mut over, mut silent) = (Vec::new(), Vec::new());
         for (first, bundle) in &mut self.bundles {
             if bundle.caller == Caller::Waits && bundle.deadline <= now {
                 over.push(*first);
             }
-            let Some(sent) = bundle.sent.as_mut().filter(|sent| sent.retry_at <= now) else {
+            let Some(sent) = bundle.sent.as_mut().filter(|sent| sent.due() <= now) else {
                 continue;
             };
+            if sent.retry_at > now {
+                sent.rest = Rest::Asked;
+                silent.push((*first, sent.request.clone()));
+                continue;
+            }
             sent.pause = match bundle.caller {
                 Caller::Waits => sent.pause.times(2).min(most_retry),
                 Caller::WasToldUnknown => most_retry,
             };
             sent.retry_at = now.plus(sent.pause);
+            sent.rest = Rest::Asked;
             out.send(ToReplica::All, ClientMessage::Request(sent.request.clone()));
         }
         over.into_iter().for_each(|first| self.stop_waiting(first, out));
+        for (first, request) in silent {
+            for replica in self.silent_about(first) {
+                out.send(ToReplica::One(replica), ClientMessage::Request(request.clone()));
+            }
+        }
+    }
+
+    /// Who has not said of some open operation of a bundle that it was executed.
+    fn silent_about(&self, first: RequestNumber) -> Vec<ReplicaId> {
+        let open = || self.open.range(first..).map(|(_, one)| one);
+        let open = || open().take_while(|one| one.bundle == first);
+        let has_told =
+            |one: &Operation, replica| one.words.of(replica).is_some_and(Word::is_executed);
+        let is_silent = |replica: &ReplicaId| open().any(|one| !has_told(one, *replica));
+        self.rules.committee.replicas().filter(is_silent).collect()
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
         let of = |bundle: &Bundle| {
             let deadline = (bundle.caller == Caller::Waits).then_some(bundle.deadline);
-            deadline.into_iter().chain(bundle.sent.as_ref().map(|sent| sent.retry_at)).min()
+            deadline.into_iter().chain(bundle.sent.as_ref().map(Sent::due)).min()
         };
         self.bundles.values().filter_map(of).min()
     }

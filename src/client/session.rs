@@ -28,6 +28,10 @@ pub struct Settings {
     pub retry: Span,
     /// The longest time between asking and asking again; reached by doubling.
     pub most_retry: Span,
+    /// How long those who have not replied have for it at least, after so many have that
+    /// the outcome is certain; but as long as that took, if it took longer. Then they are
+    /// asked. Replicas that a quorum can spare reply only then.
+    pub reply_patience: Span,
     /// How long the caller waits, before an outcome is unknown.
     pub timeout: Span,
     /// How long a quorum read may take, before it is ordered.
@@ -41,6 +45,7 @@ impl Default for Settings {
         Settings {
             retry: Span::milliseconds(500),
             most_retry: Span::seconds(5),
+            reply_patience: Span::milliseconds(20),
             timeout: Span::seconds(30),
             read_patience: Span::milliseconds(300),
             proof_patience: Span::milliseconds(500),
@@ -141,7 +146,7 @@ impl<S: Scheme> Session<S> {
         let committee = genesis.committee();
         let author = Author { client, cluster: genesis.cluster(), signer };
         let parameters = genesis.parameters;
-        let rules = Rules { quorum: committee.quorum(), parameters, settings };
+        let rules = Rules { committee, parameters, settings };
         let mut session = Session {
             client,
             committee,
@@ -294,7 +299,7 @@ impl<S: Scheme> Session<S> {
                 if reply.client == self.client {
                     self.views.tell(from, reply.view);
                 }
-                self.requests.on_reply(from, reply, &mut self.out)
+                self.requests.on_reply(now, from, reply, &mut self.out)
             }
             ToClient::Refused(number, refusal) => {
                 self.requests.on_hint(from, number, refusal, &mut self.out)

@@ -32,6 +32,7 @@ const RESULT_BYTES: u64 = 256;
 const SETTINGS: Settings = Settings {
     retry: Span(100),
     most_retry: Span(400),
+    reply_patience: Span(1_000),
     timeout: Span(10_000),
     read_patience: Span(50),
     proof_patience: Span(70),
@@ -73,6 +74,10 @@ struct Story {
 
 impl Story {
     fn of(replicas: u16, start: Start) -> Story {
+        Story::with(replicas, start, SETTINGS)
+    }
+
+    fn with(replicas: u16, start: Start, settings: Settings) -> Story {
         let setup = Setup {
             client: ME,
             signer: Box::new(client_key()),
@@ -81,7 +86,7 @@ impl Story {
             scheme: Ed25519,
         };
         let now = Instant(1_000);
-        let session = Session::new(now, setup, SETTINGS, start, NONCE);
+        let session = Session::new(now, setup, settings, start, NONCE);
         Story { session, now }
     }
 

@@ -47,6 +47,7 @@ struct RawClient {
 table!(RawSettings of Settings {
     retry: Time,
     most_retry: Time,
+    reply_patience: Time,
     timeout: Time,
     read_patience: Time,
     proof_patience: Time,
@@ -74,7 +75,8 @@ impl ClientConfig {
         }
         let settings: Settings = raw.settings.into();
         let times = [settings.retry, settings.timeout, settings.read_patience];
-        if times.iter().chain([&settings.proof_patience]).any(|time| time.0 == 0) {
+        let patiences = [settings.proof_patience, settings.reply_patience];
+        if times.iter().chain(&patiences).any(|time| time.0 == 0) {
             return Err(wrong(path, "no time in [settings] may be 0".to_string()));
         }
         if settings.most_retry < settings.retry {

@@ -112,6 +112,8 @@ table!(RawSettings of Settings {
     eager: u64,
     vouched_from: usize,
     vouching_patience: Time,
+    spared_from: usize,
+    replies_for: Time,
     fill_up_interval: Time,
     slow_factor: u64,
     slow_floor: Time,

@@ -148,6 +148,10 @@ admin = \"127.0.0.1:{admin}\"
 # the same.
 # vouched_from = {vouched_from}
 # vouching_patience = \"{vouching_patience}\"
+# Of a batch of so many requests, it leaves it to others to reply, where a quorum can spare
+# it; and how long it replies at once to a client that had to ask it.
+# spared_from = {spared_from}
+# replies_for = \"{replies_for}\"
 # How often the primary proposes an empty batch while the next checkpoint is needed.
 # fill_up_interval = \"{fill_up_interval}\"
 # A primary is slow if requests wait so many times longer than agreement takes, and never
@@ -187,6 +191,8 @@ admin = \"127.0.0.1:{admin}\"
         eager = settings.eager,
         vouched_from = settings.vouched_from,
         vouching_patience = span(settings.vouching_patience),
+        spared_from = settings.spared_from,
+        replies_for = span(settings.replies_for),
         fill_up_interval = span(settings.fill_up_interval),
         slow_factor = settings.slow_factor,
         slow_floor = span(settings.slow_floor),
@@ -228,6 +234,9 @@ session = \"../client-{id}.session\"
 # longest that this may become by doubling.
 # retry = \"{retry}\"
 # most_retry = \"{most_retry}\"
+# How long the rest of a quorum has to reply once the outcome is certain, before they are
+# asked; longer, if that took longer.
+# reply_patience = \"{reply_patience}\"
 # After so long, the outcome is told to be unknown.
 # timeout = \"{timeout}\"
 # How long a quorum read may take before it is ordered like a write.
@@ -237,6 +246,7 @@ session = \"../client-{id}.session\"
 ",
         retry = span(settings.retry),
         most_retry = span(settings.most_retry),
+        reply_patience = span(settings.reply_patience),
         timeout = span(settings.timeout),
         read_patience = span(settings.read_patience),
         proof_patience = span(settings.proof_patience),

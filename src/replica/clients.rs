@@ -42,6 +42,7 @@ impl Replica {
         if body.client != from {
             return Err(Reject::NotFromAuthor);
         }
+        self.note_asked(from);
         if let Err((refusal, reject)) = self.require_open(body) {
             if let Some(refusal) = refusal {
                 self.out.reply(from, ToClient::Refused(body.first, refusal));

@@ -16,6 +16,7 @@
 //! | `transfer` | fetching a state that the log no longer leads to |
 //! | `start` | coming back: from the log, and from a lost disk |
 //! | `clients` | requests and reads of clients |
+//! | `replies` | who tells a client what came of its operations |
 //!
 //! The parts that they stand on know nothing of each other: `slot`, `tally`, `promises`,
 //! `pool`, `turns`, `lives`, `executor`, `effects`.
@@ -29,6 +30,7 @@ pub mod lives;
 mod ordering;
 pub mod pool;
 pub mod promises;
+mod replies;
 pub mod settings;
 mod slot;
 mod start;
@@ -178,6 +180,9 @@ pub struct Replica {
     /// for it; at most one entry for each other.
     unreliable: BTreeMap<ReplicaId, Instant>,
     fetching: Option<catch_up::Fetching>,
+    /// Which clients asked this backup itself, and until when it replies to them at once
+    /// for that; at most one entry for each listed client.
+    asked_by: BTreeMap<ClientId, Instant>,
     /// At most one entry for each client that ever had an operation executed.
     receipts_signed: BTreeMap<ClientId, clients::ReceiptsSigned>,
     /// No quorum read is answered before the highest of these numbers was executed. Each

@@ -393,7 +393,7 @@ impl Replica {
         self.waits.note_executed(ordered, self.now.instant);
         self.waits.progress(executed.served, self.now.instant);
         self.end_waits(seq, &executed);
-        self.answer_clients(executed.answers);
+        self.answer_clients(executed.answers, executed.items.len());
         for (replica, incarnation) in executed.begun {
             self.on_new_life(replica, incarnation);
         }
@@ -406,11 +406,14 @@ impl Replica {
     /// Tells clients what came of their operations. A replica that recovers tells nobody:
     /// should it crash, it begins anew from a checkpoint before what it told, and it asks no
     /// others what that may have been.
-    fn answer_clients(&mut self, answers: Vec<super::executor::Answer>) {
+    fn answer_clients(&mut self, answers: Vec<super::executor::Answer>, items: usize) {
         if self.is_recovering() {
             return;
         }
         for answer in answers {
+            if self.leaves_to_others(&answer, items) {
+                continue;
+            }
             let reply = Reply {
                 client: answer.client,
                 number: answer.number,

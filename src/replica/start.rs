@@ -150,6 +150,7 @@ impl Replica {
             fill_up_due: now.instant,
             fill_ups_accepted: Allowance::default(),
             unreliable: BTreeMap::new(),
+            asked_by: BTreeMap::new(),
             receipts_signed: BTreeMap::new(),
             fetching: None,
             reads_from: BTreeMap::new(),

@@ -16,6 +16,7 @@ mod normal_case;
 mod reads;
 mod receipts;
 mod rejects;
+mod replies;
 mod storage_and_recovery;
 mod support;
 mod view_change;

@@ -73,7 +73,9 @@ impl Solo {
     }
 
     pub fn of(replicas: u16, id: u16) -> Solo {
-        Solo::with(replicas, id, parameters(), Settings::default())
+        // Every replica's word is to be seen.
+        let settings = Settings { spared_from: usize::MAX, ..Settings::default() };
+        Solo::with(replicas, id, parameters(), settings)
     }
 
     pub fn with(replicas: u16, id: u16, parameters: Parameters, settings: Settings) -> Solo {

@@ -75,6 +75,7 @@ const READS: &[&str] = &[
     "read proved",
     "receipts",
     "request superseded",
+    "rest of a quorum asked",
     "ticket abandoned",
     "ticket timed out",
 ];

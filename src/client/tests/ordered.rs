@@ -126,6 +126,59 @@ fn nothing_is_asked_again_once_it_is_answered() {
     assert_eq!(story.session.next_deadline(), None);
 }
 
+/// K11: replicas that a quorum can spare reply only when asked. They are once the outcome is
+/// certain, and nobody else; one voice alone may be a liar's, and makes nothing certain.
+#[test]
+fn the_rest_of_a_quorum_is_asked_as_soon_as_the_outcome_is_certain() {
+    let settings = Settings { reply_patience: Span(20), ..SETTINGS };
+    let mut story = Story::with(4, Start::New, settings);
+    story.submit(&["a"]);
+    let (_, request) = story.requests().remove(0);
+    let reply = executed(1, 9, "a", "fine");
+    story.all_hear([2], &reply);
+    assert_eq!(story.session.next_deadline(), Some(story.now.plus(SETTINGS.retry)));
+    story.wait(Span(10));
+    story.all_hear([0], &reply);
+    assert_eq!(story.wait_for_deadline(), Span(20));
+    let asked = [1, 3].map(|one| (ToReplica::One(ReplicaId(one)), request.clone()));
+    assert_eq!(story.requests(), asked);
+    assert_eq!(story.wait_for_deadline(), Span(70), "then all are, at the usual time");
+    assert_eq!(story.requests(), [(ToReplica::All, request)]);
+    story.all_hear([3], &reply);
+    assert_eq!(story.only_outcome().1, Outcome::Done(vec![done(9, "fine")]));
+    assert_eq!(story.session.next_deadline(), None);
+}
+
+/// K11: replicas that have too much to do are not given more.
+#[test]
+fn the_rest_has_as_long_as_the_first_took() {
+    let settings = Settings { reply_patience: Span(20), ..SETTINGS };
+    let mut story = Story::with(4, Start::New, settings);
+    story.submit(&["a"]);
+    story.requests();
+    story.wait(Span(40));
+    story.all_hear([0, 2], &executed(1, 9, "a", "fine"));
+    assert_eq!(story.wait_for_deadline(), Span(40));
+    assert_eq!(story.requests().len(), 2);
+}
+
+/// That something was refused is told by everybody unasked. What was executed after all has
+/// yet to be told by those who told that.
+#[test]
+fn nobody_is_asked_for_refusals_but_who_refused_is_asked_for_results() {
+    let settings = Settings { reply_patience: Span(20), ..SETTINGS };
+    let mut story = Story::with(4, Start::New, settings);
+    story.submit(&["a"]);
+    let (_, request) = story.requests().remove(0);
+    let refusal = Refusal::BeyondWindow { last: RequestNumber(0) };
+    story.all_hear([1, 2], &refused(1, 8, "a", refusal));
+    assert_eq!(story.session.next_deadline(), Some(story.now.plus(SETTINGS.retry)));
+    story.all_hear([0, 2], &executed(1, 9, "a", "fine"));
+    assert_eq!(story.wait_for_deadline(), Span(20));
+    let asked = [1, 3].map(|one| (ToReplica::One(ReplicaId(one)), request.clone()));
+    assert_eq!(story.requests(), asked);
+}
+
 #[test]
 fn a_bundle_is_done_when_each_of_its_operations_is() {
     let mut story = Story::new();

@@ -142,6 +142,8 @@ fn settings(random: &mut Random) -> Settings {
         fill_up_interval: Span::milliseconds(random.between(5, 20)),
         vouched_from: one_of(random, &[1, 1, 2, 4, usize::MAX]),
         vouching_patience: Span::milliseconds(random.between(10, 200)),
+        spared_from: one_of(random, &[1, 1, 2, 4, usize::MAX]),
+        replies_for: Span::milliseconds(random.between(10, 2_000)),
         ..Settings::default()
     }
 }

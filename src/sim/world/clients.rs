@@ -141,6 +141,7 @@ impl World {
         let settings = client::Settings {
             retry: Span::milliseconds(random.between(50, 500)),
             most_retry: Span::seconds(2),
+            reply_patience: Span::milliseconds(random.between(5, 300)),
             timeout: self.plan.timeout,
             ..client::Settings::default()
         };
@@ -260,6 +261,11 @@ impl World {
         for (to, message) in self.clients[index].session.take_outgoing() {
             if let ClientMessage::Request(request) = &message {
                 self.checker.client_asks(&request.body);
+            }
+            let primary = self.clients[index].session.primary();
+            let is_request = matches!(message, ClientMessage::Request(_));
+            if is_request && matches!(to, ToReplica::One(one) if one != primary) {
+                self.coverage.count("rest of a quorum asked");
             }
             let message = Rc::new(message);
             match to {

@@ -304,7 +304,9 @@ impl Story {
 
     fn cluster(&mut self, words: &Words) {
         let mut rules = parameters();
-        let mut settings = Settings { eager: u64::MAX, ..Settings::default() };
+        // Every replica's word is to be seen.
+        let mut settings =
+            Settings { eager: u64::MAX, spared_from: usize::MAX, ..Settings::default() };
         let (mut replicas, mut clients) = (4, 4);
         for (name, value) in &words.options {
             let number = || value.parse::<u64>().unwrap_or_else(|_| panic!("{name}={value}"));
