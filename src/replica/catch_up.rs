@@ -146,6 +146,13 @@ impl Replica {
 
     // Status.
 
+    /// There is something to wait for: the next status may be that of an idle replica, and
+    /// too far off.
+    pub(super) fn tell_status_soon(&mut self) {
+        let soon = self.now.instant.plus(self.settings.status_interval);
+        self.status_due = self.status_due.min(soon);
+    }
+
     pub(super) fn tick_status(&mut self) {
         let now = self.now.instant;
         if self.status_due > now {
@@ -172,6 +179,7 @@ impl Replica {
         self.may_vote()
             && self.is_active()
             && self.pool.held() == 0
+            && !self.is_anything_owed()
             && self.highest_seen() == self.executed()
             && self.checkpoints.known() == self.stable()
             && self.checkpoints.own.keys().next_back().is_none_or(|seq| *seq <= self.stable())

@@ -81,9 +81,7 @@ impl Replica {
         if !self.pool.insert_seen(item, self.now.instant, fence, had_room) {
             return Err(Reject::Duplicate);
         }
-        // The next status may be that of an idle replica, and too far off.
-        let soon = self.now.instant.plus(self.settings.status_interval);
-        self.status_due = self.status_due.min(soon);
+        self.tell_status_soon();
         self.propose();
         Ok(())
     }

@@ -337,10 +337,13 @@ impl Replica {
     pub(super) fn note_what_is_owed(&mut self) {
         let owed = self.is_anything_owed();
         let now = self.now.instant;
+        if owed && self.waits.owed_since.is_none() {
+            self.tell_status_soon();
+        }
         self.waits.owed_since = owed.then(|| self.waits.owed_since.unwrap_or(now));
     }
 
-    fn is_anything_owed(&self) -> bool {
+    pub(super) fn is_anything_owed(&self) -> bool {
         self.executor.lives().is_anything_owed() || self.is_recovery_unsettled()
     }
 

@@ -325,6 +325,19 @@ fn backups_wait_for_numbers_that_must_not_stand_still() {
     assert_eq!(solo.pass(Span(1)).suspicions(), [(1, Suspicion::NothingExecuted)]);
 }
 
+/// And tell what they lack as often: a proposal that they missed is sent again before they
+/// suspect whoever proposed it.
+#[test]
+fn who_waits_for_numbers_is_not_idle() {
+    let mut solo = with_a_recovery_pending(1);
+    let (patience, interval) = (solo.replica().patience(), solo.settings.status_interval);
+    let statuses = (1..patience.0 / interval.0).filter(|_| {
+        let out = solo.pass(interval);
+        out.peers().iter().any(|(_, one)| matches!(one, PeerMessage::Status(_)))
+    });
+    assert_eq!(statuses.count() as u64, patience.0 / interval.0 - 1);
+}
+
 /// An idle cluster that owes nothing is silent but for status.
 #[test]
 fn an_idle_replica_is_silent_but_for_status() {

@@ -24,8 +24,6 @@ pub(super) struct Patience {
     waits: BTreeMap<ReplicaId, Wait>,
     /// Those who are reliable, once the network is calm for good.
     calm: Option<BTreeSet<ReplicaId>>,
-    /// Whether it says something if somebody finds a primary slow.
-    is_measured: bool,
     /// The view that each entered since.
     entered: BTreeMap<ReplicaId, u64>,
 }
@@ -65,11 +63,9 @@ impl Checker {
         }
     }
 
-    /// From here on the network is calm, and these have what they promised. Who asks one
-    /// replica for more than others take makes the primary seem slow to it.
-    pub fn calms(&mut self, reliable: BTreeSet<ReplicaId>, are_clients_honest: bool) {
+    /// From here on the network is calm, and these have what they promised.
+    pub fn calms(&mut self, reliable: BTreeSet<ReplicaId>) {
         self.patience.calm = Some(reliable);
-        self.patience.is_measured = are_clients_honest;
     }
 
     /// Somebody takes part in a view.
@@ -84,11 +80,7 @@ impl Checker {
         let Some(calm) = &self.patience.calm else { return };
         let left = self.glimpses.get(&id).map_or(0, |glimpse| glimpse.view);
         let primary = self.cluster.primary(left);
-        let is_orderly = match why {
-            Suspicion::Rotation | Suspicion::Reborn => true,
-            Suspicion::Slow => !self.patience.is_measured,
-            _ => false,
-        };
+        let is_orderly = matches!(why, Suspicion::Rotation | Suspicion::Reborn);
         let are_there = calm.iter().all(|one| self.patience.entered.get(one) == Some(&left));
         let is_enough = calm.len() >= self.cluster.quorum();
         let is_left = are_there && is_enough && calm.contains(&primary) && calm.contains(&id);

@@ -482,7 +482,7 @@ const BREAKS: &[(&str, Invariant, Break)] = &[
         (0..30).for_each(|seconds| checker.is_patient(r(1), &waiting(seconds)));
     }),
     ("a reliable primary that is left", Invariant::Progress, |checker| {
-        checker.calms([r(0), r(1), r(2)].into(), true);
+        checker.calms([r(0), r(1), r(2)].into());
         (0..3).for_each(|id| checker.enters(r(id), 4));
         checker.glimpse(r(2), Glimpse { view: 4, ..Glimpse::default() });
         checker.is_left(r(2), Suspicion::NothingExecuted);
@@ -559,7 +559,7 @@ fn nobody_is_left_but_for_a_reason() {
         checker.is_patient(r(2), &waiting(seconds));
     }
     // Who is reliable may leave a liar, or what not all have entered.
-    checker.calms([r(0), r(1), r(2)].into(), true);
+    checker.calms([r(0), r(1), r(2)].into());
     (0..3).for_each(|id| checker.enters(r(id), 3));
     checker.glimpse(r(1), Glimpse { view: 3, ..Glimpse::default() });
     checker.is_left(r(1), Suspicion::NothingExecuted);

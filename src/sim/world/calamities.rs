@@ -193,12 +193,15 @@ impl World {
         // Whoever lost something asks for it again within its patience.
         let settings = &self.plan.settings;
         let again = settings.status_interval.max(settings.fetch_timeout).times(4);
-        if self.plan.calm == CALM && settings.patience >= again {
+        // A client that asks one backup for more than the primary has places for, and is refused
+        // all of it, makes an honest primary seem idle or slow to that backup.
+        let is_calm = self.plan.calm == CALM && self.plan.hostile.is_empty();
+        if is_calm && settings.patience >= again {
             // What a pause or a slow disk holds up may still take its time.
             let is_quick = |node: &&Node| node.paused_until <= self.now && !node.disk.slow;
             let whole = self.reliable().filter(|node| node.memory == Memory::Whole);
             let reliable = whole.filter(is_quick).map(|node| node.id).collect();
-            self.checker.calms(reliable, self.plan.hostile.is_empty());
+            self.checker.calms(reliable);
         }
         self.keep_busy();
         for seat in 0..self.nodes.len() {
