@@ -75,17 +75,19 @@ impl Checker {
         }
     }
 
-    /// Nobody leaves a reliable primary whose view all reliable replicas entered in calm.
+    /// Nobody leaves a reliable primary whose view all reliable replicas entered in calm,
+    /// but in an orderly way; or because it seems slow: liars can spoil that measure, which
+    /// loosens each time that it was wrong.
     pub(super) fn is_left(&mut self, id: ReplicaId, why: Suspicion) {
         let Some(calm) = &self.patience.calm else { return };
         let left = self.glimpses.get(&id).map_or(0, |glimpse| glimpse.view);
         let primary = self.cluster.primary(left);
-        let is_orderly = matches!(why, Suspicion::Rotation | Suspicion::Reborn);
+        let is_excused = matches!(why, Suspicion::Rotation | Suspicion::Reborn | Suspicion::Slow);
         let are_there = calm.iter().all(|one| self.patience.entered.get(one) == Some(&left));
         let is_enough = calm.len() >= self.cluster.quorum();
         let is_left = are_there && is_enough && calm.contains(&primary) && calm.contains(&id);
         self.patience.entered.remove(&id);
-        if is_left && !is_orderly {
+        if is_left && !is_excused {
             let what = format!("{id:?} leaves the reliable {primary:?} of view {left}: {why:?}");
             self.fail(Invariant::Progress, what);
         }
