@@ -40,7 +40,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex};
 
 /// A simulated world ends after so many events, whatever happens.
-const MOST_STEPS: u64 = 400_000;
+const MOST_STEPS: u64 = 2_000_000;
 
 /// After the healing every honest client must be answered within this,
 const GRACE: Span = Span::seconds(150);
