@@ -23,10 +23,11 @@ if [ ${#names[@]} -eq 0 ]; then
     done
 fi
 
-# Quick builds, in which only this crate is built again; one directory for each processor.
+# Quick builds, in which only what a mistake touches is built again; one directory for each
+# processor.
 export WORK="$PWD/target/seeded-bugs"
 export CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_DEBUG=0
-export CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 CARGO_PROFILE_RELEASE_INCREMENTAL=true
+export CARGO_PROFILE_RELEASE_CODEGEN_UNITS=256 CARGO_PROFILE_RELEASE_INCREMENTAL=true
 mkdir -p "$WORK"
 rm -f "$WORK"/*.result
 
