@@ -264,6 +264,18 @@ impl Committee {
         ReplicaId(u16::try_from(index).expect("a remainder of a u16 fits in one"))
     }
 
+    /// The backups of a view, each once: of one turn begun one further than of the turn before.
+    pub fn backups_from(self, view: View, turn: u64) -> impl Iterator<Item = ReplicaId> {
+        let many = u64::from(self.replicas) - 1;
+        let after = self.primary(view).0;
+        (0..many).map(move |nth| {
+            let place = (turn % many + nth) % many;
+            let place = u16::try_from(place).expect("a remainder of a u16 fits in one");
+            // In the order of their numbers, the primary left out.
+            ReplicaId(if place < after { place } else { place + 1 })
+        })
+    }
+
     /// Whether the replica is one of ours.
     pub fn has(self, replica: ReplicaId) -> bool {
         replica.0 < self.replicas

@@ -17,12 +17,8 @@ use crate::types::{ClientId, Committee, ReplicaId, View};
 
 /// The backups that a quorum can spare for a client: the next ones for the next client.
 fn spares(committee: Committee, view: View, client: ClientId) -> impl Iterator<Item = ReplicaId> {
-    let primary = committee.primary(view);
-    let backups: Vec<ReplicaId> =
-        committee.replicas().filter(|replica| *replica != primary).collect();
     let spared = committee.size() - committee.quorum();
-    let first = usize::try_from(client.0).unwrap_or(usize::MAX) % backups.len();
-    (0..spared).filter_map(move |nth| backups.get((first + nth) % backups.len()).copied())
+    committee.backups_from(view, u64::from(client.0)).take(spared)
 }
 
 impl Replica {

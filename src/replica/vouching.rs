@@ -21,14 +21,7 @@ const DISTRUST: u64 = 64;
 
 /// The backups that check a batch at once: `f` of them, the next ones for each number.
 fn checkers(committee: Committee, view: View, seq: Seq) -> impl Iterator<Item = ReplicaId> {
-    let primary = committee.primary(view);
-    let backups: Vec<ReplicaId> =
-        committee.replicas().filter(|replica| *replica != primary).collect();
-    let many = backups.len() as u64;
-    (0..committee.faults() as u64).filter_map(move |nth| {
-        let index = usize::try_from((seq.0 % many + nth) % many).ok()?;
-        backups.get(index).copied()
-    })
+    committee.backups_from(view, seq.0).take(committee.faults())
 }
 
 impl Replica {
