@@ -213,9 +213,9 @@ impl Status {
         later
     }
 
-    /// Whether it should have written another since.
+    /// Whether it should have taken a step since, and has not for long.
     pub fn stands_still(&self) -> bool {
-        self.age_ms >= STANDS_STILL_MS
+        self.wakes_in_ms == 0 && self.age_ms >= STANDS_STILL_MS
     }
 
     /// Whether it is the primary of its view.
@@ -267,8 +267,8 @@ impl Status {
     }
 }
 
-/// A replica takes a step at least each time that it tells the others how far it is. One that
-/// has taken none for so long hangs, most likely in its disk.
+/// A replica takes a step whenever it wants to act by itself. One that wanted to, and has taken
+/// none for so long, hangs, most likely in its disk.
 const STANDS_STILL_MS: u64 = 10_000;
 
 /// It takes steps.

@@ -207,9 +207,16 @@ mod tests {
     #[test]
     fn who_takes_no_steps_has_no_timer() {
         let timer = json!({"suspects": 0, "asks_for": 1, "in_ms": 0});
-        let hangs = json!({"held": held(1), "timer": timer, "age_ms": 12_000});
+        let hangs = json!({"held": held(1), "timer": timer, "age_ms": 12_000, "wakes_in_ms": 0});
         let told = told(&[row(0, json!({})), row(1, hangs), gone(2), gone(3)]);
         assert!(told[2].contains("has taken no step for 12.0 s, and no timer runs"), "{told:?}");
+    }
+
+    #[test]
+    fn who_does_not_want_to_act_yet_does_not_hang() {
+        let rests = json!({"age_ms": 12_000, "wakes_in_ms": 3_000});
+        let told = told(&[row(0, json!({})), row(1, rests), gone(2), gone(3)]);
+        assert!(!told[2].contains("has taken no step"), "{told:?}");
     }
 
     #[test]
