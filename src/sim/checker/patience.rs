@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const STEPS: u64 = 8;
 
 /// A wait in which nothing happens.
+#[derive(Clone, Copy)]
 struct Wait {
     view: u64,
     executed: u64,
@@ -49,7 +50,7 @@ impl Checker {
         let fresh = Wait { view, executed, since: now, late: None };
         let wait = self.patience.waits.entry(id).or_insert(fresh);
         if (wait.view, wait.executed) != (view, executed) {
-            *wait = Wait { view, executed, since: now, late: None };
+            *wait = fresh;
         }
         let since = wait.since;
         if now <= since.plus(seen.patience) {

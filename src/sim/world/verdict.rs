@@ -47,7 +47,8 @@ impl World {
         let replicas: Vec<String> = self.nodes.iter().map(describe).collect();
         let clients: Vec<String> = self.clients.iter().map(super::Client::describe).collect();
         format!(
-            "not settled at {:?} after {} events; {:?} from the healing on are enough\n  {}\n  clients: {clients:?}",
+            "not settled at {:?} after {} events; {:?} from the healing on are enough\n  {}\n  \
+             clients: {clients:?}",
             self.now,
             self.steps,
             self.grace(),
