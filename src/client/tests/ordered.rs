@@ -126,12 +126,16 @@ fn nothing_is_asked_again_once_it_is_answered() {
     assert_eq!(story.session.next_deadline(), None);
 }
 
+/// A session that soon asks those who have not replied.
+fn impatient() -> Story {
+    Story::with(4, Start::New, Settings { reply_patience: Span(20), ..SETTINGS })
+}
+
 /// K11: replicas that a quorum can spare reply only when asked. They are once the outcome is
 /// certain, and nobody else; one voice alone may be a liar's, and makes nothing certain.
 #[test]
 fn the_rest_of_a_quorum_is_asked_as_soon_as_the_outcome_is_certain() {
-    let settings = Settings { reply_patience: Span(20), ..SETTINGS };
-    let mut story = Story::with(4, Start::New, settings);
+    let mut story = impatient();
     story.submit(&["a"]);
     let (_, request) = story.requests().remove(0);
     let reply = executed(1, 9, "a", "fine");
@@ -152,8 +156,7 @@ fn the_rest_of_a_quorum_is_asked_as_soon_as_the_outcome_is_certain() {
 /// K11: replicas that have too much to do are not given more.
 #[test]
 fn the_rest_has_as_long_as_the_first_took() {
-    let settings = Settings { reply_patience: Span(20), ..SETTINGS };
-    let mut story = Story::with(4, Start::New, settings);
+    let mut story = impatient();
     story.submit(&["a"]);
     story.requests();
     story.wait(Span(40));
@@ -166,8 +169,7 @@ fn the_rest_has_as_long_as_the_first_took() {
 /// yet to be told by those who told that.
 #[test]
 fn nobody_is_asked_for_refusals_but_who_refused_is_asked_for_results() {
-    let settings = Settings { reply_patience: Span(20), ..SETTINGS };
-    let mut story = Story::with(4, Start::New, settings);
+    let mut story = impatient();
     story.submit(&["a"]);
     let (_, request) = story.requests().remove(0);
     let refusal = Refusal::BeyondWindow { last: RequestNumber(0) };
