@@ -270,14 +270,18 @@ impl Replica {
     pub(super) fn on_new_life(&mut self, replica: ReplicaId, incarnation: Incarnation) {
         self.out.notice(Notice::Reborn(replica, incarnation));
         self.keep_proof_of_view(replica);
-        let began = self.executor.lives().began(replica);
         let own = self.id;
         self.wishes.retain(|sender, wish| {
             *sender == own || *sender != replica || wish.body.by.incarnation >= incarnation
         });
-        let counts = |voter: crate::message::Voter, seq: Seq| {
-            voter.replica != replica || seq <= began || voter.incarnation == incarnation
-        };
+        self.forget_former_lives();
+    }
+
+    /// What a replica said in an older life about numbers of its present one counts no
+    /// longer.
+    pub(super) fn forget_former_lives(&mut self) {
+        let lives = self.executor.lives().clone();
+        let counts = |voter: crate::message::Voter, seq: Seq| lives.counts(voter, seq);
         for (seq, tally) in &mut self.checkpoints.votes {
             tally.retain(|vote| counts(vote.by, *seq));
         }

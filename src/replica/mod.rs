@@ -404,8 +404,12 @@ impl Replica {
     pub fn voices(&self) -> impl Iterator<Item = (Voter, Option<Seq>)> {
         let slots = self.active().into_iter().flat_map(|active| &active.slots);
         let votes = slots.flat_map(|(seq, slot)| {
+            // What is prepared was proposed by who counted then.
+            let is_prepared = self.prepared.get(seq).is_some_and(|one| one.view() == self.view);
+            let proposal = slot.proposal.as_ref().filter(|_| !is_prepared);
+            let proposer = proposal.map(|proposal| proposal.body.by);
             let voters = slot.prepares.voters().chain(slot.commits.voters());
-            voters.map(|by| (by, Some(*seq)))
+            proposer.into_iter().chain(voters).map(|by| (by, Some(*seq)))
         });
         let checkpoints = self.checkpoints.votes.iter();
         let checkpoints =

@@ -193,6 +193,8 @@ impl Replica {
             self.checkpoints.own.insert(seq, Own { digest, tree, saved: true });
         }
         self.forget_settled();
+        // The log is in the order of writing: it has words that others have outlived by now.
+        self.forget_former_lives();
         let prepared = self.highest_open().unwrap_or_default();
         self.answer_reads_from(self.entered(), prepared.max(self.chosen_by_opening()));
         self.note_what_is_owed();

@@ -820,6 +820,31 @@ fn above_a_only_the_new_life_counts_and_up_to_it_the_old() {
     assert_eq!(verdict(life(3, 2), 42), Some(Reject::WrongIncarnation));
 }
 
+/// That the words stand in the log, as in a view's opening, makes them count no more after a
+/// restart than before it.
+#[test]
+fn a_restart_brings_no_word_of_an_old_life_back() {
+    let mut solo = Solo::new(1);
+    order_recovery(&mut solo, 1, 3, 77);
+    advance_to(&mut solo, 32);
+    let digest = solo.batch(41).digest();
+    let certificate = solo.prepared(0, 41, digest, &[2, 3]);
+    solo.enter(3, vec![certificate]);
+    advance_to(&mut solo, 40);
+    let prepares = |out: &Out| out.prepares().iter().filter(|one| one.seq == Seq(41)).count();
+    assert_eq!(solo.view(), 3);
+    let mut told = sent_again(&mut solo, 3);
+    told.extend(solo.restart());
+    assert_eq!(solo.view(), 3);
+    assert!(solo.replica().is_active());
+    told.extend(sent_again(&mut solo, 3));
+    let batch = solo.batch(41);
+    told.extend(solo.peer(0, PeerMessage::Batch(batch)));
+    assert_eq!(prepares(&told), 0, "the proposal of 41 is by the primary's old life");
+    let heard = solo.replica().voices().any(|(by, seq)| by == life(3, 0) && seq == Some(Seq(41)));
+    assert!(!heard);
+}
+
 /// A view-change of the old life is void for whoever has executed `a`.
 #[test]
 fn a_view_change_of_the_old_life_is_void_after_a() {

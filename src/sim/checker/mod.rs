@@ -293,11 +293,19 @@ impl Checker {
     /// A replica was started again: what it had executed since its last saved state it
     /// will execute again, and a view that it entered without a sync it enters again.
     /// What it *sent* before binds it all the same; see [`Checker::sends`].
-    pub fn restarted(&mut self, id: ReplicaId, executed: Seq) {
+    pub fn restarted(
+        &mut self,
+        id: ReplicaId,
+        executed: Seq,
+        voices: impl Iterator<Item = (Voter, Option<Seq>)>,
+    ) {
         self.glimpses.remove(&id);
         self.answered.remove(&id);
         self.patience.forget(id);
         self.executed.insert(id, executed);
+        if self.honest.contains(&id) {
+            self.hears_the_living(id, executed.0, voices);
+        }
     }
 
     /// A start does not know what was synced before.

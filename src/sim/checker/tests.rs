@@ -436,7 +436,7 @@ const BREAKS: &[(&str, Invariant, Break)] = &[
     }),
     ("a read that is answered on an older state than before", Invariant::Clients, |checker| {
         checker.has_executed(r(0), 8);
-        checker.restarted(r(0), Seq(4));
+        checker.restarted(r(0), Seq(4), std::iter::empty());
         checker.may_answer_reads(r(0), 4, true);
     }),
     ("a count that is not that of the history", Invariant::Clients, |checker| {
@@ -555,7 +555,7 @@ fn nobody_is_left_but_for_a_reason() {
     // The wait begins anew when something executes, and when the process does.
     for seconds in 0..30 {
         checker.is_patient(r(1), &Glimpse { executed: seconds, ..waiting(seconds) });
-        checker.restarted(r(2), Seq(0));
+        checker.restarted(r(2), Seq(0), std::iter::empty());
         checker.is_patient(r(2), &waiting(seconds));
     }
     // Who is reliable may leave a liar, or what not all have entered.

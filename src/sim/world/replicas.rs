@@ -150,8 +150,8 @@ impl World {
             Err(error) => self.cannot_start(seat, &error),
             Ok((replica, effects)) => {
                 let id = node.id;
+                self.checker.restarted(id, executed, replica.voices());
                 node.replica = Some(replica);
-                self.checker.restarted(id, executed);
                 self.tell(|| format!("{id:?} starts{}", if recover { " to recover" } else { "" }));
                 self.follow(seat, &effects);
                 self.carry_out(seat, effects);
