@@ -113,6 +113,7 @@ table!(RawSettings of Settings {
     vouched_from: usize,
     vouching_patience: Time,
     spared_from: usize,
+    reserved_votes: u64,
     replies_for: Time,
     fill_up_interval: Time,
     slow_factor: u64,

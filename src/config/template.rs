@@ -152,6 +152,10 @@ admin = \"127.0.0.1:{admin}\"
 # it; and how long it replies at once to a client that had to ask it.
 # spared_from = {spared_from}
 # replies_for = \"{replies_for}\"
+# So many numbers ahead of its votes it reserves, so that they need not be on the disk
+# before they are sent; it says nothing about those that a crash made it forget. With 0 every
+# vote is synced first.
+# reserved_votes = {reserved_votes}
 # How often the primary proposes an empty batch while the next checkpoint is needed.
 # fill_up_interval = \"{fill_up_interval}\"
 # A primary is slow if requests wait so many times longer than agreement takes, and never
@@ -193,6 +197,7 @@ admin = \"127.0.0.1:{admin}\"
         vouching_patience = span(settings.vouching_patience),
         spared_from = settings.spared_from,
         replies_for = span(settings.replies_for),
+        reserved_votes = settings.reserved_votes,
         fill_up_interval = span(settings.fill_up_interval),
         slow_factor = settings.slow_factor,
         slow_floor = span(settings.slow_floor),

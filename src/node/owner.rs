@@ -1,8 +1,8 @@
 //! The loop that owns the replica and its storage.
 //!
 //! It takes whatever waits, hands it to the replica, and carries out what that answers: all
-//! that was ready shares one sync. Nothing that promises leaves before the sync; the types
-//! see to it ([`crate::replica::Durable`]). No decision of the protocol is made here.
+//! that was ready shares one sync. Nothing leaves before the disk holds what allows for it; the
+//! types see to it ([`crate::replica::Durable`]). No decision of the protocol is made here.
 
 use super::checking::Checking;
 use super::clock::Clock;
@@ -16,9 +16,9 @@ use super::{NodeError, Shared};
 use crate::crypto::Listed;
 use crate::message::{Checked, Received, Reject, Unjudged, Verifier};
 use crate::net::{Alarm, Party, Reach};
-use crate::replica::{Durable, Effects, Input, Notice, Outgoing, Replica, Standing};
+use crate::replica::{Durable, Effects, Input, Notice, Outgoing, Record, Replica, Standing};
 use crate::storage::{Storage, StorageError};
-use crate::types::{Committee, Digest, Instant, Seq, Span};
+use crate::types::{Committee, Digest, Instant, Seq, Span, View};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +46,8 @@ pub(super) enum Arrival {
     Checked(Checked),
     /// What became of a state that was to be written.
     Saved(Result<(Seq, Digest), StorageError>),
+    /// Votes up to here may leave at once.
+    Reserved(View, Seq),
 }
 
 impl Arrival {
@@ -54,7 +56,7 @@ impl Arrival {
         match self {
             Arrival::Unjudged(_, message) => message.is_relay(),
             Arrival::Judged(_, message) => message.is_relay(),
-            Arrival::Checked(_) | Arrival::Saved(_) => false,
+            Arrival::Checked(_) | Arrival::Saved(_) | Arrival::Reserved(..) => false,
         }
     }
 }
@@ -131,6 +133,10 @@ impl Owner {
                 tokio::task::yield_now().await;
             }
             if is_over {
+                let effects = self.replica.handle(self.clock.now(), Input::Stops);
+                self.carry_out(effects).await?;
+                // Votes that have left may still wait for a sync.
+                self.sync(self.storage.has_waiting()).await?;
                 return Ok(());
             }
         }
@@ -207,6 +213,9 @@ impl Owner {
         for arrival in arrivals {
             match arrival {
                 Arrival::Saved(saved) => judged.push(Judged::Saved(saved)),
+                Arrival::Reserved(view, up_to) => {
+                    judged.push(Judged::Input(Input::Reserved(view, up_to)));
+                }
                 Arrival::Judged(from, message) => judged.push(input(from, message)),
                 Arrival::Checked(checked) => judged.push(Judged::Input(Input::Checked(checked))),
                 Arrival::Unjudged(from, message) => {
@@ -245,16 +254,18 @@ impl Owner {
         let now = self.clock.now().instant;
         self.watch.on_records(now, &parts.records);
         parts.notices.iter().for_each(|notice| self.notice(now, notice));
-        let must_sync = !parts.records.is_empty() || parts.compaction.is_some();
-        if must_sync {
+        let must_sync = !parts.bound.is_empty()
+            || parts.compaction.is_some()
+            || !parts.records.iter().all(Record::can_wait);
+        if parts.compaction.is_some() || !parts.records.is_empty() {
             self.storage.append(parts.compaction, &parts.records)?;
         }
         if !parts.free.is_empty() {
             parts.free.into_iter().for_each(|outgoing| self.send(outgoing));
             tokio::task::yield_now().await;
         }
-        if must_sync || !parts.bound.is_empty() {
-            let durable = self.sync(must_sync).await?;
+        if must_sync {
+            let durable = self.sync(self.storage.has_waiting()).await?;
             let released = parts.bound.release(&durable);
             released.into_iter().for_each(|outgoing| self.send(outgoing));
         }
@@ -304,6 +315,9 @@ impl Owner {
             Outgoing::Peer(to, message) => self.outlet.tell_peers(&self.posts, to, *message),
             Outgoing::Client(client, message) => {
                 self.outlet.tell_client(&self.posts, client, message);
+            }
+            Outgoing::Reserved(view, up_to) => {
+                self.inbox.put_urgent(Arrival::Reserved(view, up_to));
             }
         }
     }

@@ -320,6 +320,8 @@ pub(super) fn why(suspicion: Suspicion) -> &'static str {
         Suspicion::Joined => "enough others asked",
         Suspicion::Rotation => "an orderly rotation",
         Suspicion::Reborn => "its wish for the view before became void with its old life",
+        Suspicion::Abdicates => "as the primary it may have proposed what a crash made it forget",
+        Suspicion::PrimaryLeft => "the primary itself asked for another",
     }
 }
 

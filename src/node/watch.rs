@@ -91,7 +91,8 @@ impl Watch {
                 | Record::NewView(..)
                 | Record::Evidence(_)
                 | Record::Recovering(_)
-                | Record::Recovered(_) => {}
+                | Record::Recovered(_)
+                | Record::Reserved(..) => {}
             }
         }
     }

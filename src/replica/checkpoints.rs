@@ -256,6 +256,7 @@ impl Replica {
         if let Some(wish) = self.wishes.get(&self.id) {
             head.push(Record::ViewChange(Signed::clone(wish)));
         }
+        head.extend(self.reservation());
         let evidence = self.evidence.iter();
         head.extend(evidence.map(|one| Record::Evidence(crate::message::Evidence::clone(one))));
         if let Standing::Recovering { nonce, .. } = self.standing {

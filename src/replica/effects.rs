@@ -49,6 +49,11 @@ pub enum Input {
     /// disk. (A state that was found to be wrong may be saved late, and is not the one
     /// that took its place.)
     Saved(Seq, Digest),
+    /// The disk holds that in this view votes up to this number may leave without their
+    /// records: [`Outgoing::Reserved`] was let go.
+    Reserved(View, Seq),
+    /// The process ends in good order once this is carried out: nothing follows.
+    Stops,
     /// What came of checking a batch, which [`Parts::checks`] asked for.
     Checked(Checked),
     /// The moment that [`super::Replica::next_deadline`] named has come.
@@ -71,6 +76,8 @@ pub enum Outgoing {
     Peer(To, Box<PeerMessage>),
     /// To a client, if it is connected.
     Client(ClientId, ToClient),
+    /// To this replica itself, as [`Input::Reserved`]: it is told so once that is durable.
+    Reserved(View, Seq),
 }
 
 /// One entry of the write-ahead log: a promise made, or what it stands on.
@@ -98,6 +105,9 @@ pub enum Record {
     Recovering(Nonce),
     /// The recovery is done; this replica votes in this incarnation.
     Recovered(Incarnation),
+    /// In this view, proposals and prepares up to this number may leave before their
+    /// records are durable.
+    Reserved(View, Seq),
 }
 
 impl Record {
@@ -114,8 +124,15 @@ impl Record {
             | Record::NewView(..)
             | Record::Evidence(_)
             | Record::Recovering(_)
-            | Record::Recovered(_) => None,
+            | Record::Recovered(_)
+            | Record::Reserved(..) => None,
         }
+    }
+
+    /// Whether it may be written with whatever is synced next. What must not leave before it
+    /// is among what is bound.
+    pub fn can_wait(&self) -> bool {
+        matches!(self, Record::PrePrepare(..) | Record::Prepare(_))
     }
 }
 
@@ -204,6 +221,10 @@ pub enum Suspicion {
     Rotation,
     /// Its wish for the view before became void with its old life.
     Reborn,
+    /// It is the primary, and may have proposed what a crash made it forget.
+    Abdicates,
+    /// The primary itself asks for another view.
+    PrimaryLeft,
 }
 
 /// What must be written and what may be sent. See the module's head.
@@ -265,9 +286,10 @@ impl Unsynced {
 pub struct Parts {
     /// What the log may forget, before the records are appended.
     pub compaction: Option<Compaction>,
-    /// To be appended to the log, in this order, and synced.
+    /// To be appended to the log, in this order, and synced; those that can wait, with the
+    /// next that cannot.
     pub records: Vec<Record>,
-    /// To be sent at once: promises nothing.
+    /// To be sent at once: promises nothing that the disk does not allow for.
     pub free: Vec<Outgoing>,
     /// To be sent after the sync.
     pub bound: Unsynced,
@@ -355,8 +377,8 @@ impl Effects {
         self.bound.push(Outgoing::Peer(to, Box::new(message)));
     }
 
-    /// Sends something that promises nothing: questions, statuses, and what proves
-    /// itself.
+    /// Sends something that promises nothing, or nothing that is not on the disk already:
+    /// questions, statuses, what proves itself, votes where they are reserved.
     pub(super) fn send_free(&mut self, to: To, message: PeerMessage) {
         self.free.push(Outgoing::Peer(to, Box::new(message)));
     }
@@ -365,6 +387,11 @@ impl Effects {
     pub(super) fn reply(&mut self, client: ClientId, message: ToClient) {
         self.answer_bytes += message.result_bytes();
         self.bound.push(Outgoing::Client(client, message));
+    }
+
+    /// Lets this replica hear of something once what was recorded is durable.
+    pub(super) fn hear(&mut self, own: Outgoing) {
+        self.bound.push(own);
     }
 
     pub(super) fn check(&mut self, batch: Unchecked) {
@@ -411,6 +438,8 @@ pub enum Recalled {
     Recovering(Nonce),
     /// See [`Record::Recovered`].
     Recovered(Incarnation),
+    /// See [`Record::Reserved`].
+    Reserved(View, Seq),
 }
 
 impl Recalled {
@@ -440,6 +469,7 @@ impl Recalled {
             Record::Evidence(evidence) => Recalled::Evidence(verifier.evidence(evidence)?),
             Record::Recovering(nonce) => Recalled::Recovering(nonce),
             Record::Recovered(incarnation) => Recalled::Recovered(incarnation),
+            Record::Reserved(view, up_to) => Recalled::Reserved(view, up_to),
         })
     }
 }

@@ -16,6 +16,7 @@
 //! | `transfer` | fetching a state that the log no longer leads to |
 //! | `start` | coming back: from the log, and from a lost disk |
 //! | `clients` | requests and reads of clients |
+//! | `reserved` | which votes may leave before they are on the disk |
 //! | `replies` | who tells a client what came of its operations |
 //!
 //! The parts that they stand on know nothing of each other: `slot`, `tally`, `promises`,
@@ -31,6 +32,7 @@ mod ordering;
 pub mod pool;
 pub mod promises;
 mod replies;
+mod reserved;
 pub mod settings;
 mod slot;
 mod start;
@@ -180,6 +182,7 @@ pub struct Replica {
     /// for it; at most one entry for each other.
     unreliable: BTreeMap<ReplicaId, Instant>,
     fetching: Option<catch_up::Fetching>,
+    reserved: reserved::Reserved,
     /// Which clients asked this backup itself, and until when it replies to them at once
     /// for that; at most one entry for each listed client.
     asked_by: BTreeMap<ClientId, Instant>,
@@ -205,6 +208,14 @@ impl Replica {
                 Input::Client { from, message } => (None, self.on_client(from, message)),
                 Input::Saved(seq, digest) => {
                     self.on_saved(seq, digest);
+                    (None, Ok(()))
+                }
+                Input::Reserved(view, up_to) => {
+                    self.on_reserved(view, up_to);
+                    (None, Ok(()))
+                }
+                Input::Stops => {
+                    self.give_back();
                     (None, Ok(()))
                 }
                 Input::Checked(checked) => self.on_checked(checked),

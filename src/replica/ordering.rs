@@ -52,7 +52,8 @@ impl Replica {
         let may = self.may_vote()
             && self.is_primary()
             && in_flight < self.settings.pipeline
-            && next <= self.window_end();
+            && next <= self.window_end()
+            && !self.promises.is_lost(self.view, next);
         may.then_some(next)
     }
 
@@ -89,7 +90,7 @@ impl Replica {
         let proposal = self.promises.sign(place, digest, body);
         self.out.record(Record::PrePrepare(Signed::clone(&proposal), Some(batch.clone())));
         let message = PeerMessage::Propose(Signed::clone(&proposal), Some(batch.clone()));
-        self.out.send(To::Everyone, message);
+        self.send_vote(seq, message);
         self.active_mut().expect("only an active primary proposes").next = seq.next();
         self.accept(proposal, Some(batch));
     }
@@ -159,10 +160,11 @@ impl Replica {
         Ok(())
     }
 
-    /// This replica may have agreed with another digest before a restart.
+    /// This replica may have agreed with another digest before a restart. What it may have
+    /// forgotten it does not agree with, and commits to it when others have.
     fn require_unpromised(&self, proposal: &PrePrepare) -> Result<(), Reject> {
         let place = Place { kind: Kind::Prepare, view: proposal.view, seq: proposal.seq };
-        match self.promises.allows(place, proposal.digest) {
+        match self.promises.made(place).is_none_or(|made| made == proposal.digest) {
             true => Ok(()),
             false => Err(Reject::Conflict),
         }
@@ -292,7 +294,7 @@ impl Replica {
         let body = Prepare { view: self.view, seq, digest, by: self.voter_about(seq) };
         let vote = self.promises.sign(place, digest, body);
         self.out.record(Record::Prepare(Signed::clone(&vote)));
-        self.out.send(To::Everyone, PeerMessage::Prepare(Signed::clone(&vote)));
+        self.send_vote(seq, PeerMessage::Prepare(Signed::clone(&vote)));
         self.count_own(|slot| slot.prepares.count(vote).is_ok(), seq);
     }
 

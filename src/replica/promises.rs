@@ -45,18 +45,35 @@ pub struct Promises {
     made: BTreeMap<Place, Digest>,
     /// The highest view asked for or entered: no proposal, prepare or commit is signed below it.
     asked: View,
+    /// Where something may have been proposed or prepared that the log lost: in this view,
+    /// above the one number and up to the other.
+    lost: (View, Seq, Seq),
 }
 
 impl Promises {
     pub(super) fn new(cluster: ClusterId, signer: Box<dyn Signer>) -> Promises {
-        Promises { cluster, signer, made: BTreeMap::new(), asked: View::FIRST }
+        let lost = (View::FIRST, Seq::GENESIS, Seq::GENESIS);
+        Promises { cluster, signer, made: BTreeMap::new(), asked: View::FIRST, lost }
     }
 
     /// Whether signing this would keep every promise made.
     pub(super) fn allows(&self, place: Place, digest: Digest) -> bool {
         let votes = matches!(place.kind, Kind::PrePrepare | Kind::Prepare | Kind::Commit);
         let view_is_open = !votes || place.view >= self.asked;
-        view_is_open && self.made.get(&place).is_none_or(|made| *made == digest)
+        let is_lost = matches!(place.kind, Kind::PrePrepare | Kind::Prepare)
+            && self.is_lost(place.view, place.seq);
+        view_is_open && self.made.get(&place).map_or(!is_lost, |made| *made == digest)
+    }
+
+    /// Whether something may have been signed about this number that nobody here remembers.
+    pub(super) fn is_lost(&self, in_view: View, seq: Seq) -> bool {
+        let (view, above, up_to) = self.lost;
+        in_view == view && above < seq && seq <= up_to
+    }
+
+    /// Nothing more is proposed or prepared there than the log remembers.
+    pub(super) fn abstain(&mut self, view: View, above: Seq, up_to: Seq) {
+        self.lost = (view, above, up_to);
     }
 
     /// Whether anything was signed about this place.

@@ -33,6 +33,9 @@ pub struct Settings {
     pub spared_from: usize,
     /// How long it replies at once to a client that had to ask it.
     pub replies_for: Span,
+    /// So many numbers ahead it reserves, and its votes there need no sync of their own. It
+    /// says nothing about those of them that a crash made it forget. 0 has each vote synced.
+    pub reserved_votes: u64,
     /// How often the primary proposes a fill-up while numbers must not stand still.
     pub fill_up_interval: Span,
     /// How much longer than agreement itself a primary may take to propose a request
@@ -55,6 +58,7 @@ impl Default for Settings {
             vouching_patience: Span::milliseconds(50),
             spared_from: 16,
             replies_for: Span::seconds(2),
+            reserved_votes: 64,
             fill_up_interval: Span::milliseconds(20),
             slow_factor: 10,
             slow_floor: Span::milliseconds(100),

@@ -5,6 +5,7 @@ use super::checkpoints::{Checkpoints, Own};
 use super::executor::{Executor, NotAState};
 use super::pool::Pool;
 use super::promises::{Kind, Place, Promises, identity};
+use super::reserved::Reserved;
 use super::slot::Slot;
 use super::turns::Turns;
 use super::waits::{Allowance, Waits};
@@ -152,6 +153,7 @@ impl Replica {
             unreliable: BTreeMap::new(),
             asked_by: BTreeMap::new(),
             receipts_signed: BTreeMap::new(),
+            reserved: Reserved::default(),
             fetching: None,
             reads_from: BTreeMap::new(),
             now,
@@ -195,6 +197,7 @@ impl Replica {
         self.forget_settled();
         // The log is in the order of writing: it has words that others have outlived by now.
         self.forget_former_lives();
+        self.abstain_from_what_is_lost();
         let prepared = self.highest_open().unwrap_or_default();
         self.answer_reads_from(self.entered(), prepared.max(self.chosen_by_opening()));
         self.note_what_is_owed();
@@ -262,6 +265,7 @@ impl Replica {
                 self.standing = Standing::Recovering { nonce, ask_again: self.now.instant };
             }
             Recalled::Recovered(_) => self.standing = starting,
+            Recalled::Reserved(view, up_to) => self.recall_reserved(view, up_to),
         }
     }
 
@@ -523,6 +527,7 @@ impl Replica {
         self.execute_ready();
         self.want_missing();
         self.renew_wish();
+        self.give_up_what_is_lost();
         self.consider_wishes();
         self.propose();
     }
@@ -613,6 +618,8 @@ impl Replica {
         let unsettled = match place.kind {
             Kind::ViewChange => place.view > self.view,
             Kind::NewView => place.view > self.view,
+            // A crash may have lost it where that is reserved, in this view or one before.
+            Kind::PrePrepare | Kind::Prepare if self.may_be_lost(place.view, place.seq) => false,
             _ => place.seq > self.stable(),
         };
         is_own

@@ -135,8 +135,28 @@ impl Replica {
             self.ask_for(view, Suspicion::Joined);
             return;
         }
+        if self.has_primary_left() {
+            self.follow_primary();
+            return;
+        }
         self.start_waiting_for_opening();
         self.try_open();
+    }
+
+    /// Leaves with the primary, and shows the others why: it cannot lead a few away.
+    fn follow_primary(&mut self) {
+        if let Some(wish) = self.wishes.get(&self.primary()) {
+            self.out.send_free(To::Everyone, PeerMessage::ViewChange(Signed::clone(wish)));
+        }
+        self.waits.was_orderly();
+        self.ask_for(self.view.next(), Suspicion::PrimaryLeft);
+    }
+
+    /// A primary that asks for another view proposes nothing more in its own.
+    fn has_primary_left(&self) -> bool {
+        let wish = self.wishes.get(&self.primary());
+        let leaves = wish.is_some_and(|wish| wish.body.view > self.view);
+        leaves && self.may_vote() && self.is_active() && !self.is_primary()
     }
 
     /// The smallest view above this one that another wants, if `W` others want such.
@@ -453,6 +473,8 @@ impl Replica {
         self.advance_all();
         self.pass_on_everything();
         self.propose();
+        // Some may have asked for a later one already, its own primary among them.
+        self.consider_wishes();
     }
 
     /// The slots that the new view starts with.

@@ -104,6 +104,11 @@ impl Waits {
         self.served = false;
     }
 
+    /// A view is left for no fault of its primary's: the next gets no more time for that.
+    pub(super) fn was_orderly(&mut self) {
+        self.served = true;
+    }
+
     /// A request that was waited for executed: the wait shrinks, one step at a time, but not
     /// to where agreement itself would be taken for a failure. (A primary can hold up its
     /// proposals, and so what is waited for; what agreement takes from there is not its to
@@ -474,7 +479,7 @@ impl Replica {
         if self.stable() > self.waits.entered_at {
             self.waits.checkpoints_in_view += 1;
             // Whether or not this replica was the one to wait, the view did its work.
-            self.waits.served = true;
+            self.waits.was_orderly();
         }
         let every = self.genesis.parameters.rotation;
         let due = every > 0 && self.waits.checkpoints_in_view >= every;

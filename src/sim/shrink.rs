@@ -154,6 +154,7 @@ fn only_among(plan: &mut Plan, replicas: u16) {
 fn named(calamity: &Calamity) -> Vec<ReplicaId> {
     match calamity {
         Calamity::Crash(id)
+        | Calamity::Stop(id)
         | Calamity::CrashAt(id, ..)
         | Calamity::Restart(id)
         | Calamity::Pause(id, _)

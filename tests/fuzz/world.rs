@@ -161,6 +161,7 @@ impl World {
             match outgoing {
                 Outgoing::Client(_, message) => self.answered.push(message),
                 Outgoing::Peer(to, message) => self.send(id, to, *message),
+                Outgoing::Reserved(view, up_to) => self.input(id, Input::Reserved(view, up_to)),
             }
         }
         for save in parts.saves {

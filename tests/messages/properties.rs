@@ -335,6 +335,7 @@ fn record() -> impl Strategy<Value = Record> {
         evidence().prop_map(Record::Evidence),
         number().prop_map(|nonce| Record::Recovering(Nonce(nonce))),
         number().prop_map(|incarnation| Record::Recovered(Incarnation(incarnation))),
+        (number(), number()).prop_map(|(view, seq)| Record::Reserved(View(view), Seq(seq))),
     ]
 }
 

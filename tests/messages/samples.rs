@@ -115,6 +115,7 @@ variants! {
         Evidence(_) => "evidence",
         Recovering(_) => "recovering",
         Recovered(_) => "recovered",
+        Reserved(..) => "reserved",
     }
     name_of_item, ITEM, Item, "item": {
         Request(_) => "request",
@@ -370,6 +371,7 @@ impl Samples {
             Record::Evidence(self.evidence().swap_remove(0)),
             Record::Recovering(Nonce(11)),
             Record::Recovered(Incarnation(1)),
+            Record::Reserved(View(2), Seq(64)),
         ]
     }
 

@@ -17,6 +17,7 @@ mod reads;
 mod receipts;
 mod rejects;
 mod replies;
+mod reserved;
 mod storage_and_recovery;
 mod support;
 mod view_change;

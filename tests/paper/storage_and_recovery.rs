@@ -128,7 +128,7 @@ fn a_restarted_replica_asks_for_the_same_view_in_the_same_words() {
     let mut solo = Solo::new(3);
     let batch = solo.batch(1);
     prepare(&mut solo, 0, 1, &batch);
-    solo.wish_from(0, 1);
+    solo.wish_from(2, 1);
     let wish = solo.wish_from(1, 1).wishes();
     solo.decide(0, 1, &batch);
     solo.decide_up_to(8);
@@ -344,7 +344,7 @@ fn all_killed_at_once_lose_nothing_that_a_client_was_told() {
     world.pass(Span::seconds(5));
     assert_eq!(world.executed(), [13; 4]);
     assert!(world.digests().iter().all(|one| *one == digest));
-    assert_eq!(world.views(), [View(0); 4]);
+    assert_eq!(world.views(), [View(1); 4], "for what the primary may have forgotten");
 }
 
 // Every start.
@@ -769,7 +769,7 @@ fn a_recovered_replica_speaks_in_its_new_life() {
     let out = prepare(&mut solo, 0, 41, &batch);
     assert_eq!(out.prepares()[0].by, life(3, 1));
     assert_eq!(out.commits()[0].by, life(3, 1));
-    solo.wish_from(0, 1);
+    solo.wish_from(1, 1);
     assert_eq!(solo.wish_from(2, 1).wishes()[0].body.by, life(3, 1));
 }
 
@@ -1035,7 +1035,7 @@ fn an_intact_replica_takes_on_the_new_life_at_a_and_keeps_its_votes() {
     // What it promised about 41 it keeps.
     let other = solo.batch(99);
     assert_eq!(solo.propose(0, 41, &other).reject(), Some(Reject::Conflict));
-    solo.wish_from(0, 1);
+    solo.wish_from(1, 1);
     let wish = solo.wish_from(2, 1).wishes().remove(0);
     assert_eq!(wish.body.by, life(3, 1));
     assert_eq!(wish.body.prepared.len(), 1);
@@ -1047,7 +1047,7 @@ fn a_new_life_that_begins_in_a_view_change_asks_again() {
     let mut solo = Solo::new(3);
     order_recovery(&mut solo, 1, 3, 77);
     advance_to(&mut solo, 39);
-    solo.wish_from(0, 1);
+    solo.wish_from(1, 1);
     assert_eq!(solo.wish_from(2, 1).wishes()[0].body.by, life(3, 0));
     let mut out = advance_to(&mut solo, 40);
     out.extend(solo.status_from(0, 0, 0, 0));

@@ -73,8 +73,9 @@ impl Solo {
     }
 
     pub fn of(replicas: u16, id: u16) -> Solo {
-        // Every replica's word is to be seen.
-        let settings = Settings { spared_from: usize::MAX, ..Settings::default() };
+        // Every replica's word is to be seen, and what is synced for it.
+        let settings =
+            Settings { spared_from: usize::MAX, reserved_votes: 0, ..Settings::default() };
         Solo::with(replicas, id, parameters(), settings)
     }
 
@@ -619,7 +620,7 @@ impl Out {
         self.all()
             .filter_map(|one| match one {
                 Outgoing::Peer(to, message) => Some((*to, &**message)),
-                Outgoing::Client(..) => None,
+                Outgoing::Client(..) | Outgoing::Reserved(..) => None,
             })
             .collect()
     }
@@ -701,7 +702,7 @@ impl Out {
         self.all()
             .filter_map(|one| match one {
                 Outgoing::Client(client, message) => Some((*client, message.clone())),
-                Outgoing::Peer(..) => None,
+                Outgoing::Peer(..) | Outgoing::Reserved(..) => None,
             })
             .collect()
     }
@@ -758,7 +759,7 @@ impl Out {
                     | PeerMessage::ViewChange(_)
                     | PeerMessage::NewView(..)
             ),
-            Outgoing::Client(..) => true,
+            Outgoing::Client(..) | Outgoing::Reserved(..) => true,
         })
     }
 }

@@ -258,7 +258,7 @@ fn the_timer_for_the_opening_starts_with_q_that_ask() {
 #[test]
 fn with_w_others_it_joins_before_any_timer_starts() {
     let mut solo = Solo::new(3);
-    solo.wish_from(0, 1);
+    solo.wish_from(1, 1);
     let out = solo.wish_from(2, 1);
     assert_eq!(out.suspicions(), [(1, Suspicion::Joined)]);
     let patience = solo.replica().patience();
@@ -300,7 +300,7 @@ fn the_wait_doubles_with_each_view_that_fails_up_to_the_cap() {
 fn the_wait_shrinks_step_by_step_as_awaited_requests_execute() {
     let mut solo = Solo::new(3);
     for view in 1..=3 {
-        solo.wish_from(0, view);
+        solo.wish_from(1, view);
         solo.wish_from(2, view);
     }
     solo.enter(4, Vec::new());
@@ -333,22 +333,22 @@ fn the_wait_shrinks_step_by_step_as_awaited_requests_execute() {
 #[test]
 fn on_w_view_changes_it_joins_the_smallest() {
     let mut solo = Solo::new(3);
-    assert!(solo.wish_from(0, 9).suspicions().is_empty());
+    assert!(solo.wish_from(2, 9).suspicions().is_empty());
     let out = solo.wish_from(1, 5);
     assert_eq!(out.suspicions(), [(5, Suspicion::Joined)]);
     assert_eq!(out.wishes()[0].body.view, View(5));
     let mut solo = Solo::of(7, 6);
-    solo.wish_from(0, 4);
+    solo.wish_from(3, 4);
     assert!(solo.wish_from(1, 4).suspicions().is_empty(), "two are one under W");
     assert_eq!(solo.wish_from(2, 8).suspicions(), [(4, Suspicion::Joined)]);
 }
 
-/// One faulty replica alone moves nobody, whatever it asks for.
+/// One faulty replica alone moves nobody, whatever it asks for, but from a view of its own.
 #[test]
-fn one_alone_moves_nobody() {
+fn one_backup_alone_moves_nobody() {
     let mut solo = Solo::new(3);
     for view in (1..50).chain([1_000_000]) {
-        assert!(solo.wish_from(0, view).suspicions().is_empty());
+        assert!(solo.wish_from(1, view).suspicions().is_empty());
     }
     assert_eq!(solo.view(), 0);
     assert_eq!(solo.replica().held().wishes, 1);
@@ -413,7 +413,7 @@ fn every_batch_that_a_view_change_certifies_is_on_disk() {
     let mut solo = Solo::new(3);
     let batch = solo.batch(1);
     prepare(&mut solo, 0, 1, &batch);
-    solo.wish_from(0, 1);
+    solo.wish_from(2, 1);
     let out = solo.wish_from(1, 1);
     for certificate in &out.wishes()[0].body.prepared {
         let holds = |one: &Record| match one {
@@ -433,7 +433,7 @@ fn what_was_not_prepared_is_not_carried() {
     let mut solo = Solo::new(3);
     let batch = solo.batch(1);
     solo.propose(0, 1, &batch);
-    solo.wish_from(0, 1);
+    solo.wish_from(2, 1);
     let out = solo.wish_from(1, 1);
     assert!(out.wishes()[0].body.prepared.is_empty());
 }

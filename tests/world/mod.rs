@@ -255,6 +255,7 @@ impl World {
                 self.network.push_back(Flight { from, to, message: *message });
             }
             Outgoing::Client(client, message) => self.to_clients.push((from, client, message)),
+            Outgoing::Reserved(view, up_to) => self.input(from, Input::Reserved(view, up_to)),
         }
     }
 

@@ -56,7 +56,8 @@ impl Checker {
             | Record::ViewChange(_)
             | Record::Evidence(_)
             | Record::Recovering(_)
-            | Record::Recovered(_) => {}
+            | Record::Recovered(_)
+            | Record::Reserved(..) => {}
         }
     }
 

@@ -29,8 +29,10 @@ impl OnDisk<'_> {
     /// was cast; what is said again needs none.
     pub(super) fn covers(&self, word: &Word, is_new: bool) -> Result<(), String> {
         let holds = match word.kind {
-            Kind::Propose => self.has_proposal(word),
-            Kind::Prepare => self.has_prepare(word) && self.has_entered(word.view),
+            Kind::Propose => self.has_proposal(word) || self.has_reserved(word),
+            Kind::Prepare => {
+                self.has_prepare(word) && self.has_entered(word.view) || self.has_reserved(word)
+            }
             Kind::Commit => self.has_prepared(word) && self.has_entered(word.view),
             Kind::Checkpoint => self.has_checkpoint(word, is_new),
             Kind::ViewChange => self.has_wish(word),
@@ -46,8 +48,7 @@ impl OnDisk<'_> {
     /// Whether the disk knows of this word, or of what settles it.
     pub(super) fn remembers(&self, word: &Word) -> bool {
         let knows = match word.kind {
-            Kind::Propose => self.has_proposal(word),
-            Kind::Prepare => self.has_prepare(word),
+            Kind::Propose | Kind::Prepare => self.has_vote(word) || self.may_be_lost(word),
             Kind::Commit => self.has_prepared(word),
             Kind::Checkpoint => self.has_checkpoint(word, false),
             Kind::ViewChange => self.has_wish(word),
@@ -84,6 +85,14 @@ impl OnDisk<'_> {
             })
     }
 
+    /// Whether this proposal or prepare is written down.
+    pub(super) fn has_vote(&self, word: &Word) -> bool {
+        match word.kind {
+            Kind::Propose => self.has_proposal(word),
+            _ => self.has_prepare(word),
+        }
+    }
+
     fn has_proposal(&self, word: &Word) -> bool {
         self.records.iter().any(|record| match record {
             Record::PrePrepare(one, _) => {
@@ -117,6 +126,31 @@ impl OnDisk<'_> {
             _ => false,
         });
         is_certified && (word.digest == NULL || self.has_batch(word.digest))
+    }
+
+    /// Whether a crash may have lost this proposal or prepare.
+    fn may_be_lost(&self, word: &Word) -> bool {
+        self.has_reserved(word) || self.has_left(word.view)
+    }
+
+    /// Whether it went on to a later view. What it reserved before is not kept then.
+    fn has_left(&self, view: u64) -> bool {
+        self.records.iter().any(|record| match record {
+            Record::NewView(opening, _) => opening.body.view.0 > view,
+            Record::ViewChange(wish) => wish.body.view.0 > view,
+            _ => false,
+        })
+    }
+
+    /// Whether it may leave and be lost: the log's last word on what is reserved, in a view
+    /// that it knows to be entered.
+    fn has_reserved(&self, word: &Word) -> bool {
+        let reserved = self.records.iter().rev().find_map(|record| match record {
+            Record::Reserved(view, up_to) => Some((view.0, up_to.0)),
+            _ => None,
+        });
+        let is_within = |(view, up_to)| view == word.view && word.seq <= up_to;
+        reserved.is_some_and(is_within) && self.has_entered(word.view)
     }
 
     fn has_batch(&self, digest: Digest) -> bool {

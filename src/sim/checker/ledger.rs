@@ -47,7 +47,7 @@ pub struct Word {
 }
 
 impl Word {
-    fn saying(&self) -> Saying {
+    pub(super) fn saying(&self) -> Saying {
         (self.kind, self.view, self.seq, self.digest)
     }
 }

@@ -19,6 +19,7 @@ mod ledger;
 mod lives;
 mod patience;
 mod replay;
+mod reserved;
 #[cfg(test)]
 mod tests;
 
@@ -168,6 +169,8 @@ pub struct Checker {
     ledger: Ledger,
     lives: Lives,
     patience: Patience,
+    /// The view and number up to which each has reserved its votes.
+    reserved: BTreeMap<ReplicaId, (u64, u64)>,
     /// The highest checkpoint that was found to be signed by enough.
     surely_stable: u64,
     decided: BTreeMap<Seq, Digest>,
@@ -229,6 +232,7 @@ impl Checker {
             ledger: Ledger::default(),
             lives: Lives::default(),
             patience: Patience::default(),
+            reserved: BTreeMap::new(),
             surely_stable: 0,
             decided: BTreeMap::new(),
             states: BTreeMap::new(),
@@ -341,6 +345,11 @@ impl Checker {
 
     /// What a replica does in one step: what it signs, records and answers.
     pub fn acts(&mut self, id: ReplicaId, replica: &Replica, effects: &Effects) {
+        if self.honest.contains(&id) {
+            self.writes_its_votes(id, effects.messages(), effects.records());
+            // By what was reserved before this step.
+            self.abdicates(id, effects.notices());
+        }
         self.signs(id, effects.messages());
         if self.honest.contains(&id) {
             let executed = replica.executed().0;
@@ -360,6 +369,7 @@ impl Checker {
                     Record::Recovered(_) => self.recovered(id, replica.stable().0),
                     Record::Prepared(certificate, _) => self.counts_the_living(id, certificate),
                     Record::NewView(opening, _) => self.is_wanted_by_the_living(id, &opening.body),
+                    Record::Reserved(view, up_to) => self.reserves(id, replica, *view, *up_to),
                     _ => {}
                 }
             }
@@ -497,8 +507,10 @@ impl Checker {
                 self.fail(Invariant::Honesty, format!("{id:?} finds its own disk rolled back"));
             }
             Notice::Suspects(view, why) => {
-                if *why == Suspicion::Joined {
-                    self.is_joined_by_honest(id, view.0);
+                match why {
+                    Suspicion::Joined => self.is_joined_by_honest(id, view.0),
+                    Suspicion::PrimaryLeft => self.follows_its_primary(id, view.0),
+                    _ => {}
                 }
                 self.is_left(id, *why);
             }

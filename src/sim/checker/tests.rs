@@ -9,6 +9,7 @@ use crate::message::{
     Checkpoint, CheckpointCertificate, Commit, Genesis, NewView, Parameters, PrePrepare, Prepare,
     PreparedCertificate, RecoveryRequest, Reply, ReplyOutcome, ToClient, Verifier, ViewChange,
 };
+use crate::replica::To;
 use crate::replica::effects::Record;
 use crate::service::Tree;
 use crate::service::kv::{KvOperation, KvResult};
@@ -343,6 +344,28 @@ const BREAKS: &[(&str, Invariant, Break)] = &[
     ("a start that votes when one other told", Invariant::Certificates, |checker| {
         checker.is_answered(r(1), r(0));
         checker.votes_after_enough_answers(r(1));
+    }),
+    ("a vote that is written nowhere", Invariant::Durability, |checker| {
+        let said = Outgoing::Peer(To::Everyone, Box::new(prepare(1, 0, 1, A)));
+        checker.writes_its_votes(r(1), [&said].into_iter(), &[]);
+    }),
+    ("a reservation beyond the window", Invariant::Bounds, |checker| {
+        checker.may_reserve(r(1), 0, 8, (0, 9));
+    }),
+    ("a reservation in another view", Invariant::Bounds, |checker| {
+        checker.may_reserve(r(1), 0, 8, (1, 8));
+    }),
+    ("a primary that gives up what it never reserved", Invariant::Progress, |checker| {
+        checker.may_reserve(r(0), 0, 8, (0, 4));
+        checker.glimpse(r(0), Glimpse { executed: 4, ..Glimpse::default() });
+        checker.may_abdicate(r(0), 1);
+    }),
+    ("who is not the primary and gives up its view", Invariant::Progress, |checker| {
+        checker.may_reserve(r(1), 0, 8, (0, 4));
+        checker.may_abdicate(r(1), 1);
+    }),
+    ("who follows a primary that stays", Invariant::Certificates, |checker| {
+        checker.follows_its_primary(r(1), 1);
     }),
     ("a certificate that counts a life that is over", Invariant::Certificates, |checker| {
         checker.glimpse(r(0), Glimpse { executed: 8, ..Glimpse::default() });

@@ -7,6 +7,8 @@ use crate::types::{ClientId, ReplicaId, Span};
 pub enum Calamity {
     /// A replica's process ends at once.
     Crash(ReplicaId),
+    /// Its process is told to end, and has the time to.
+    Stop(ReplicaId),
     /// Its process ends the next time that it gets to this moment, and is started again
     /// so much later.
     CrashAt(ReplicaId, Moment, Span),
@@ -92,7 +94,7 @@ pub enum Moment {
     BeforeAppend,
     /// Its records are in the log, nothing is sent.
     Appended,
-    /// What promises nothing is sent, nothing is synced.
+    /// What may leave at once is sent, nothing is synced.
     FreeSent,
     /// The sync is done, and what waited for it is not sent.
     Synced,

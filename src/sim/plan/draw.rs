@@ -142,6 +142,7 @@ fn settings(random: &mut Random) -> Settings {
         fill_up_interval: Span::milliseconds(random.between(5, 20)),
         vouched_from: one_of(random, &[1, 1, 2, 4, usize::MAX]),
         vouching_patience: Span::milliseconds(random.between(10, 200)),
+        reserved_votes: one_of(random, &[0, 2, 4, 16, 64]),
         spared_from: one_of(random, &[1, 1, 2, 4, usize::MAX]),
         replies_for: Span::milliseconds(random.between(10, 2_000)),
         ..Settings::default()
@@ -330,7 +331,8 @@ const NOW: Span = Span(0);
 fn process(random: &mut Random, _: &Plan, one: ReplicaId, span: Span) -> Befalling {
     let moment = random.pick(&MOMENTS).copied().unwrap_or(MOMENTS[0]);
     match random.below(10) {
-        0 | 1 => vec![(NOW, Calamity::Crash(one)), (span, Calamity::Restart(one))],
+        0 => vec![(NOW, Calamity::Crash(one)), (span, Calamity::Restart(one))],
+        1 => vec![(NOW, Calamity::Stop(one)), (span, Calamity::Restart(one))],
         2..=4 => vec![(NOW, Calamity::CrashAt(one, moment, span))],
         5 => vec![(NOW, Calamity::CrashPrimary(span))],
         6 => vec![(NOW, Calamity::PausePrimary(span))],

@@ -18,6 +18,7 @@ impl World {
         self.tell(|| format!("** {calamity:?}"));
         match calamity {
             Calamity::Crash(_) => self.stop(seat, "a crash"),
+            Calamity::Stop(_) => self.ends(seat),
             Calamity::CrashAt(_, moment, span) => self.nodes[seat].armed = Some((*moment, *span)),
             Calamity::CrashPrimary(span) => {
                 self.stop(seat, "a crash");
@@ -142,6 +143,7 @@ impl World {
     fn seat_of(&self, calamity: &Calamity) -> Option<Seat> {
         let id = match calamity {
             Calamity::Crash(id)
+            | Calamity::Stop(id)
             | Calamity::CrashAt(id, ..)
             | Calamity::Restart(id)
             | Calamity::Pause(id, _)

@@ -5,7 +5,7 @@ use super::{Happening, Seat, World};
 use crate::replica::effects::Record;
 use crate::replica::{Durable, Input, Save};
 use crate::sim::plan::Moment;
-use crate::types::{Digest, Seq, Span};
+use crate::types::{Digest, Seq, Span, View};
 
 /// So many settled things are removed at a time.
 const CLEANED_AT_ONCE: usize = 16;
@@ -106,6 +106,18 @@ impl World {
             return self.plan_at(at, Happening::Saved { seat, life, saved });
         }
         self.input(seat, Input::Saved(saved.0, saved.1));
+    }
+
+    /// A replica hears that its reservation is on the disk.
+    pub(super) fn reserved(&mut self, seat: Seat, life: u64, view: View, up_to: Seq) {
+        if self.nodes[seat].life != life {
+            return;
+        }
+        if self.is_paused(seat) {
+            let at = self.nodes[seat].paused_until;
+            return self.plan_at(at, Happening::Reserved { seat, life, view, up_to });
+        }
+        self.input(seat, Input::Reserved(view, up_to));
     }
 
     pub(super) fn clean_later(&mut self, seat: Seat) {

@@ -34,7 +34,7 @@ use crate::sim::model::{Signatures, public_keys};
 use crate::sim::plan::{Calamity, Plan};
 use crate::sim::random::Random;
 use crate::sim::{Coverage, Options, Report};
-use crate::types::{Digest, Instant, ReplicaId, Span};
+use crate::types::{Digest, Instant, ReplicaId, Span, View};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap, VecDeque};
 use std::rc::Rc;
 use std::sync::{Arc, Mutex};
@@ -70,6 +70,7 @@ enum Happening {
     Synced { seat: Seat, life: u64 },
     Written { seat: Seat, life: u64, save: Box<Save> },
     Saved { seat: Seat, life: u64, saved: Box<(crate::types::Seq, Digest)> },
+    Reserved { seat: Seat, life: u64, view: View, up_to: crate::types::Seq },
     Checked { seat: Seat, life: u64, batch: Box<Unchecked> },
     Cleans { seat: Seat, life: u64 },
     CarriesOut { seat: Seat, life: u64 },
@@ -284,6 +285,9 @@ impl World {
             Happening::Synced { seat, life } => self.synced(seat, life),
             Happening::Written { seat, life, save } => self.written(seat, life, *save),
             Happening::Saved { seat, life, saved } => self.saved(seat, life, *saved),
+            Happening::Reserved { seat, life, view, up_to } => {
+                self.reserved(seat, life, view, up_to);
+            }
             Happening::Checked { seat, life, batch } => self.checked(seat, life, *batch),
             Happening::Cleans { seat, life } => self.cleans(seat, life),
             Happening::CarriesOut { seat, life } => self.carries_out(seat, life),

@@ -149,6 +149,11 @@ impl World {
                 self.send_to_all(from, &recipients, *message);
             }
             Outgoing::Client(client, message) => self.send_client(from, client, message),
+            Outgoing::Reserved(view, up_to) => {
+                let node = &mut self.nodes[from];
+                let (delay, life) = (Span(node.random.between(1, 200)), node.life);
+                self.plan_after(delay, Happening::Reserved { seat: from, life, view, up_to });
+            }
         }
     }
 

@@ -117,6 +117,7 @@ impl World {
                 self.checker.recovers(node.id, *nonce);
             }
         }
+        self.checker.recalls(node.id, &records);
         let is_forgotten = is_recovery_forgotten(node.memory, &records);
         if is_forgotten && node.recovery_is_noted {
             let id = node.id;
@@ -188,6 +189,19 @@ impl World {
         node.disk.crash(entries, parts);
         let id = node.id;
         self.tell(|| format!("{id:?} stops: {why}"));
+    }
+
+    /// The process ends in good order: what it has to write is on the disk, if that can be.
+    pub(super) fn ends(&mut self, seat: Seat) {
+        self.input(seat, Input::Stops);
+        if let Some(gathered) = self.nodes[seat].gathered.take() {
+            self.carry_out(seat, gathered);
+        }
+        let disk = &mut self.nodes[seat].disk;
+        if !disk.full && !disk.fails {
+            disk.sync(disk.end());
+        }
+        self.stop(seat, "in good order");
     }
 
     /// Whether the process ends at this moment, because it was to.

@@ -296,6 +296,7 @@ impl World {
                 self.launch(Flight { from, to, message: *message, crafted: false });
             }
             Outgoing::Client(client, message) => self.to_clients.push((from, client, message)),
+            Outgoing::Reserved(view, up_to) => self.input(from, Input::Reserved(view, up_to)),
         }
     }
 

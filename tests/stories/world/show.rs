@@ -331,6 +331,7 @@ impl World {
             }
             Record::Recovering(_) => "recovering".to_string(),
             Record::Recovered(incarnation) => format!("recovered, in life {incarnation}"),
+            Record::Reserved(view, up_to) => format!("reserved in {view} up to {up_to}"),
         }
     }
 }

@@ -305,8 +305,12 @@ impl Story {
     fn cluster(&mut self, words: &Words) {
         let mut rules = parameters();
         // Every replica's word is to be seen.
-        let mut settings =
-            Settings { eager: u64::MAX, spared_from: usize::MAX, ..Settings::default() };
+        let mut settings = Settings {
+            eager: u64::MAX,
+            spared_from: usize::MAX,
+            reserved_votes: 0,
+            ..Settings::default()
+        };
         let (mut replicas, mut clients) = (4, 4);
         for (name, value) in &words.options {
             let number = || value.parse::<u64>().unwrap_or_else(|_| panic!("{name}={value}"));
