@@ -1,6 +1,7 @@
 //! What the commands that ask a cluster have in common: whose configuration, how long to
 //! wait, and how results are written.
 
+use super::status::span;
 use super::{Exit, Failure, files};
 use crate::client::Freshness;
 use crate::client::{
@@ -238,6 +239,14 @@ pub fn json_how(how: &HowRead) -> Value {
             "time_us": proved.time.0,
             "age_ms": age_ms(proved.time),
         }),
+    }
+}
+
+/// Says beside what was read how old it is, if it was proved and is not told in JSON.
+pub fn say_age(how: &HowRead) {
+    if let HowRead::Proved(proved) = how {
+        let age = span(age_ms(proved.time));
+        eprintln!("quorate: proved as of checkpoint {}, {age} ago", proved.seq());
     }
 }
 

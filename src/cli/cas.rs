@@ -4,7 +4,7 @@ use super::access::{Asking, Output, bytes, json_bytes, print, print_json, value}
 use super::{Exit, Failure};
 use crate::client::{KeyValueClient, Swapped};
 use crate::service::kv::Found;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use serde_json::json;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -12,6 +12,7 @@ use std::path::PathBuf;
 /// Puts a value under a key if what is there is what was expected, and else changes
 /// nothing.
 #[derive(Args)]
+#[command(group = ArgGroup::new("what must be there").args(["expect", "absent"]).required(true))]
 #[command(after_help = "Examples:
   quorate cas --config demo/config/client-0.toml leader --absent host-1
   quorate cas --config demo/config/client-0.toml leader --expect host-1 host-2
@@ -26,10 +27,10 @@ pub struct Cas {
     #[arg(allow_hyphen_values = true)]
     new: OsString,
     /// What must be there
-    #[arg(long, value_name = "OLD", allow_hyphen_values = true, conflicts_with = "absent")]
+    #[arg(long, value_name = "OLD", allow_hyphen_values = true)]
     expect: Option<OsString>,
     /// Nothing may be there
-    #[arg(long, required_unless_present = "expect")]
+    #[arg(long)]
     absent: bool,
     /// Keep a receipt in this new file, which proves to others what was done
     #[arg(long, value_name = "FILE")]

@@ -1,9 +1,8 @@
 //! `quorate get`: reads the value under a key.
 
 use super::access::{
-    Asking, Output, ReadFrom, age_ms, bytes, json_bytes, json_how, print_json, print_value,
+    Asking, Output, ReadFrom, bytes, json_bytes, json_how, print_json, print_value, say_age,
 };
-use super::status::span;
 use super::{Exit, Failure, files};
 use crate::client::proved::Kept;
 use crate::client::{Got, HowRead, KeyValueClient};
@@ -57,11 +56,8 @@ impl Get {
             }))?;
         }
         kept?;
-        if let HowRead::Proved(proved) = &got.how
-            && self.asking.output() == Output::Table
-        {
-            let age = span(age_ms(proved.time));
-            eprintln!("quorate: proved as of checkpoint {}, {age} ago", proved.seq());
+        if self.asking.output() == Output::Table {
+            say_age(&got.how);
         }
         let Some(found) = got.found else {
             let key = String::from_utf8_lossy(&key);

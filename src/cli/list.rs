@@ -1,8 +1,10 @@
 //! `quorate list`: keys in order, and what is under them.
 
 use super::Failure;
-use super::access::{Asking, Output, ReadFrom, bytes, json_bytes, print, print_json};
-use crate::client::{Error, KeyValueClient};
+use super::access::{
+    Asking, Output, ReadFrom, bytes, json_bytes, json_how, print, print_json, say_age,
+};
+use crate::client::{Error, HowRead, KeyValueClient};
 use crate::service::kv::{Item, MOST_LISTED};
 use crate::wire::Blob;
 use clap::Args;
@@ -39,15 +41,22 @@ pub struct List {
 impl List {
     /// Runs it.
     pub fn run(&self) -> Result<(), Failure> {
-        let (items, next) = self.asking.run(async |client| self.read_all(client).await)?;
+        let read = self.asking.run(async |client| self.read_all(client).await)?;
+        let (items, next) = (read.items, read.next);
         match self.asking.output() {
             Output::Json => {
                 let next = next.as_deref().map(json_bytes);
                 let (next, next_hex) = next.unzip();
                 let items: Vec<Value> = items.iter().map(in_json).collect();
-                print_json(&json!({ "items": items, "next": next, "next_hex": next_hex }))
+                print_json(&json!({
+                    "items": items,
+                    "next": next,
+                    "next_hex": next_hex,
+                    "how": read.how.as_ref().map(json_how),
+                }))
             }
             Output::Table => {
+                read.how.iter().for_each(say_age);
                 print(format!("{}\n", table(&items)).as_bytes())?;
                 if next.is_some() {
                     eprintln!("there are more: raise --limit to see them");
@@ -57,21 +66,33 @@ impl List {
         }
     }
 
-    async fn read_all(&self, client: &KeyValueClient) -> Result<(Vec<Item>, Option<Blob>), Error> {
+    async fn read_all(&self, client: &KeyValueClient) -> Result<All, Error> {
         let (prefix, how) = (bytes(&self.prefix), self.read.how());
         let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        let mut items = Vec::new();
-        let mut next: Option<Blob> = None;
+        let mut all = All::default();
         loop {
-            let left = u32::try_from(wanted - items.len()).unwrap_or(u32::MAX).min(MOST_LISTED);
-            let read = client.list(&prefix, next.as_deref(), left, how).await?;
-            items.extend(read.found.items);
-            next = read.found.next;
-            if next.is_none() || items.len() >= wanted {
-                return Ok((items, next));
+            let left = u32::try_from(wanted - all.items.len()).unwrap_or(u32::MAX);
+            let from = all.next.as_deref();
+            let read = client.list(&prefix, from, left.min(MOST_LISTED), how).await?;
+            all.items.extend(read.found.items);
+            all.next = read.found.next;
+            // Later pieces are of no older states.
+            all.how.get_or_insert(read.how);
+            if all.next.is_none() || all.items.len() >= wanted {
+                return Ok(all);
             }
         }
     }
+}
+
+/// What was read, piece by piece.
+#[derive(Default)]
+struct All {
+    items: Vec<Item>,
+    /// Where there is more.
+    next: Option<Blob>,
+    /// How the first piece was read.
+    how: Option<HowRead>,
 }
 
 fn in_json(item: &Item) -> Value {
