@@ -31,7 +31,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::path::PathBuf;
 use std::time::Duration;
 use target::{Local, Target};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::block_in_place;
 use work::{Distribution, Workload};
 
@@ -116,17 +116,21 @@ impl Bench {
         // as many as before.
         let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
         let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-        let most = self.clients.iter().copied().max().unwrap_or(1);
-        let mut target = Target::open(&self.cluster, most, &self.local)?;
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         builder.worker_threads(self.threads());
         let runtime = builder.enable_all().build();
         let runtime = runtime
             .map_err(|error| Failure::local(format!("the system gives no threads: {error}")))?;
+        // From here on, so that no replica outlives this process: one that is told to end
+        // while they start does so once they have.
+        let mut told = runtime.block_on(async { ToldToEnd::listen() })?;
+        let most = self.clients.iter().copied().max().unwrap_or(1);
+        let mut target = Target::open(&self.cluster, most, &self.local)?;
         let runs = runtime.block_on(async {
             tokio::select! {
+                biased;
+                interrupted = told.wait() => Err(interrupted),
                 runs = self.measure(&mut target) => runs,
-                interrupted = interrupted() => Err(interrupted),
             }
         });
         runtime.shutdown_background();
@@ -226,17 +230,29 @@ impl Bench {
     }
 }
 
-/// Resolves when this process is told to end: what was started here ends with it, and the
+/// Hears when this process is told to end: what was started here ends with it, and the
 /// folder goes.
-async fn interrupted() -> Failure {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+struct ToldToEnd {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl ToldToEnd {
+    fn listen() -> Result<ToldToEnd, Failure> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::local(format!("signals are not heard: {error}")))
+        };
+        let interrupt = listen(SignalKind::interrupt())?;
+        Ok(ToldToEnd { interrupt, terminate: listen(SignalKind::terminate())? })
     }
-    Failure::local("interrupted: nothing is reported of what was measured so far")
+
+    async fn wait(&mut self) -> Failure {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+        Failure::local("interrupted: nothing is reported of what was measured so far")
+    }
 }
 
 /// A line on a terminal that says what is being done; nothing elsewhere.
