@@ -27,8 +27,8 @@ pub(super) struct Checkpoints {
     pub(super) certificate: Option<Verified<CheckpointCertificate>>,
     /// The highest certificate seen; at or above the stable one.
     pub(super) best: Option<Verified<CheckpointCertificate>>,
-    /// Certificates within the window that were overtaken by a higher one: the state of one
-    /// of these may be on this disk sooner.
+    /// Certificates that were overtaken by a higher one, within the window or of a state
+    /// that was fetched: the state of one of these may be on this disk sooner.
     overtaken: BTreeMap<Seq, Verified<CheckpointCertificate>>,
     /// Own states, from the stable checkpoint before the last one on: at most
     /// `L/K + 2`.
@@ -42,6 +42,15 @@ pub(super) struct Checkpoints {
 impl Checkpoints {
     pub(super) fn held(&self) -> usize {
         self.own.len() + self.overtaken.len() + self.votes.values().map(Tally::held).sum::<usize>()
+    }
+
+    /// Keeps what shows a state that was fetched, though a higher one may be certified by now:
+    /// a cluster that goes on faster than states travel would else be followed for ever, and
+    /// nothing here become stable.
+    pub(super) fn keep(&mut self, certificate: Verified<CheckpointCertificate>) {
+        if self.known() > certificate.seq() {
+            self.overtaken.insert(certificate.seq(), certificate);
+        }
     }
 
     /// The highest number that a certificate shows to be decided.

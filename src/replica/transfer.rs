@@ -206,6 +206,7 @@ impl Replica {
             false => *number < seq,
         });
         self.checkpoints.own.insert(seq, Own { digest, tree: tree.clone(), saved: false });
+        self.checkpoints.keep(transfer.target);
         self.out.save(seq, digest, tree);
         self.out.notice(Notice::TransferDone(seq));
         self.settle_pool();

@@ -1131,6 +1131,25 @@ fn a_fetched_state_becomes_its_own() {
     assert_eq!(behind.solo.decide(0, 41, &batch).executed(), [41]);
 }
 
+/// The others go on while it fetches, further than its window: what it has fetched is stable
+/// all the same. Else it might follow them for ever.
+#[test]
+fn a_fetched_state_is_stable_though_a_later_one_is_certified() {
+    let mut behind = Behind::new(1);
+    let later = behind.solo.certified(80, Digest::of(b"later"));
+    let from = behind.solo.others()[0];
+    behind.solo.peer(from, PeerMessage::Stable(later));
+    let mut out = Out::default();
+    while !out.notices.contains(&Notice::TransferDone(Seq(40))) {
+        let (from, path) = behind.asked.pop().expect("parts are asked for");
+        let part = behind.part(&path);
+        let one = behind.solo.peer(from, part);
+        behind.asked.extend(parts_asked(&one));
+        out.extend(one);
+    }
+    assert_eq!((behind.solo.executed(), behind.solo.stable()), (40, 40));
+}
+
 /// A wrong part is refused on arrival and fetched elsewhere.
 #[test]
 fn a_wrong_part_is_fetched_elsewhere() {
