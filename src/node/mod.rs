@@ -169,8 +169,8 @@ pub enum NodeError {
     NoRoomToStart(StorageError),
     /// It was told to stop while there was no room.
     #[error(
-        "stopped while there was no room for what it had to write, of which nothing was promised \
-         to anybody: {0}, then start the node again"
+        "stopped while there was no room for what it had to write; it is bound by nothing that is \
+         lost with that: {0}, then start the node again"
     )]
     NoRoomToStop(StorageError),
     /// A record of the log is not what was written.

@@ -253,11 +253,17 @@ impl Replica {
             if let Some(message) = self.opening_message() {
                 self.answer(from, message);
             }
-        } else if (status.view < self.view || !status.view_changes.contains(&self.id))
-            && let Some(wish) = self.wishes.get(&self.id)
-        {
-            let message = PeerMessage::ViewChange(Signed::clone(wish));
-            self.answer(from, message);
+            return;
+        }
+        let is_behind = status.view < self.view;
+        let own = self.wishes.get(&self.id);
+        let own = own.filter(|_| is_behind || !status.view_changes.contains(&self.id));
+        // Its primary may have left, and told only some.
+        let primary = self.wishes.get(&self.committee.primary(status.view));
+        let primary = primary.filter(|wish| is_behind && wish.body.view > status.view);
+        let wishes: Vec<_> = own.into_iter().chain(primary).cloned().collect();
+        for wish in wishes {
+            self.answer(from, PeerMessage::ViewChange(wish.into_inner()));
         }
     }
 

@@ -131,11 +131,15 @@ impl Replica {
     /// Joins others, starts the wait for the opening, or opens the view, as the wishes
     /// allow.
     pub(super) fn consider_wishes(&mut self) {
+        let has_primary_left = self.has_primary_left();
         if let Some(view) = self.view_to_join() {
+            if has_primary_left {
+                self.waits.was_orderly();
+            }
             self.ask_for(view, Suspicion::Joined);
             return;
         }
-        if self.has_primary_left() {
+        if has_primary_left {
             self.follow_primary();
             return;
         }
@@ -152,10 +156,13 @@ impl Replica {
         self.ask_for(self.view.next(), Suspicion::PrimaryLeft);
     }
 
-    /// A primary that asks for another view proposes nothing more in its own.
+    /// A primary that asks for another view proposes nothing more in its own. (In the life in
+    /// which it opened that: what it asked for before binds it no more.)
     fn has_primary_left(&self) -> bool {
-        let wish = self.wishes.get(&self.primary());
-        let leaves = wish.is_some_and(|wish| wish.body.view > self.view);
+        let life = self.opening.as_ref().map(|opening| opening.new_view.body.by.incarnation);
+        let leaves = self.wishes.get(&self.primary()).is_some_and(|wish| {
+            wish.body.view > self.view && Some(wish.body.by.incarnation) >= life
+        });
         leaves && self.may_vote() && self.is_active() && !self.is_primary()
     }
 

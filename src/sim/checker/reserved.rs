@@ -53,14 +53,24 @@ impl Checker {
         self.reserved.insert(id, range);
     }
 
-    /// A start finds in the log how far it has reserved.
+    /// A start finds in the log how far it has reserved: nothing, if it has proposed all that.
     pub fn recalls(&mut self, id: ReplicaId, records: &[Record]) {
+        self.reserved.remove(&id);
         let reserved = records.iter().rev().find_map(|record| match record {
             Record::Reserved(view, up_to) => Some((view.0, up_to.0)),
             _ => None,
         });
-        self.reserved.remove(&id);
-        self.reserved.extend(reserved.map(|range| (id, range)));
+        let Some((view, up_to)) = reserved else { return };
+        let proposed = records.iter().filter_map(|record| match record {
+            Record::PrePrepare(one, _) if one.body.view.0 == view => Some(one.body.seq.0),
+            Record::NewView(opening, _) if opening.body.view.0 == view => {
+                opening.body.pre_prepares.last().map(|one| one.body.seq.0)
+            }
+            _ => None,
+        });
+        if proposed.max() < Some(up_to) {
+            self.reserved.insert(id, (view, up_to));
+        }
     }
 
     /// A replica may say that it gives up a view.

@@ -131,12 +131,15 @@ impl World {
             node.recovery_is_noted = false;
         }
         let executed = states.keys().next_back().copied().unwrap_or_default();
-        let records = records
-            .into_iter()
-            .map(|record| {
-                Recalled::verify(&self.verifier, record).expect("a replica's own log verifies")
-            })
-            .collect();
+        let recalled = records.into_iter().map(|record| Recalled::verify(&self.verifier, record));
+        let records: Vec<Recalled> = match recalled.collect() {
+            Ok(records) => records,
+            // With half of its log gone it may have signed what nobody takes.
+            Err(_) if node.memory != Memory::Whole => {
+                return self.refuses_to_start(seat, "its log does not verify");
+            }
+            Err(reject) => panic!("{:?}'s own log does not verify: {reject:?}", node.id),
+        };
         let origin = Origin {
             id: node.id,
             genesis: Arc::clone(&self.genesis),
