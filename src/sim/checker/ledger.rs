@@ -144,6 +144,14 @@ impl Ledger {
         voters.map(|voter| voter.replica).collect()
     }
 
+    /// Whose words to this left.
+    pub fn left(&self, saying: &Saying) -> BTreeSet<ReplicaId> {
+        let (kind, view, seq, digest) = *saying;
+        let voters = self.spoken.get(saying).into_iter().flatten();
+        let left = |by: &&Voter| self.sent.get(&(**by, kind, view, seq)) == Some(&digest);
+        voters.filter(left).map(|voter| voter.replica).collect()
+    }
+
     /// Who asked for a view.
     pub fn wishers(&self, view: u64) -> BTreeSet<ReplicaId> {
         self.wishes.get(&view).cloned().unwrap_or_default()

@@ -6,6 +6,7 @@
 //! | `mod` | what the world tells it, and who counts as honest |
 //! | `ledger` | who signed what, and in which order it left |
 //! | `certificates` | whether what is believed stands on enough signatures |
+//! | `decisions` | that one thing is decided for each number, and what undoes a decision |
 //! | `lives` | whether new lives of replicas begin, and old ones end, as they should |
 //! | `disk` | whether a promise that leaves is on the disk |
 //! | `patience` | whether primaries are left, and kept, as they should be |
@@ -13,6 +14,7 @@
 //! | `history` | whether the replicas' and clients' answers are those of that history |
 
 mod certificates;
+mod decisions;
 mod disk;
 mod history;
 mod ledger;
@@ -37,6 +39,7 @@ use crate::replica::effects::{Record, Suspicion};
 use crate::replica::{Effects, Notice, Now, Outgoing, Replica, Standing};
 use crate::types::{ClientId, Digest, Incarnation, Instant, ReplicaId, Seq, Span, Timestamp};
 use crate::wire::{self, Blob};
+use decisions::Deciders;
 use ledger::{Kind, Ledger, words_of};
 use lives::Lives;
 use patience::Patience;
@@ -174,6 +177,8 @@ pub struct Checker {
     /// The highest checkpoint that was found to be signed by enough.
     surely_stable: u64,
     decided: BTreeMap<Seq, Digest>,
+    /// Who found what decided, as long as it may turn out not to be.
+    deciders: BTreeMap<Seq, Deciders>,
     /// Digests of whole states, by number.
     states: BTreeMap<Seq, Digest>,
     executed: BTreeMap<ReplicaId, Seq>,
@@ -235,6 +240,7 @@ impl Checker {
             reserved: BTreeMap::new(),
             surely_stable: 0,
             decided: BTreeMap::new(),
+            deciders: BTreeMap::new(),
             states: BTreeMap::new(),
             executed: BTreeMap::new(),
             ever_executed: BTreeMap::new(),
@@ -479,7 +485,7 @@ impl Checker {
     fn notice(&mut self, id: ReplicaId, notice: &Notice) {
         match notice {
             Notice::Decided(seq, digest, view) => {
-                self.decides(id, *seq, *digest);
+                self.decides_in(id, view.0, *seq, *digest);
                 self.is_decided_by_enough(id, view.0, seq.0, *digest);
             }
             Notice::Executed(seq, digest) => {
@@ -519,14 +525,6 @@ impl Checker {
             | Notice::MayVote
             | Notice::Reborn(..)
             | Notice::StartAnswers(..) => {}
-        }
-    }
-
-    fn decides(&mut self, id: ReplicaId, seq: Seq, digest: Digest) {
-        let before = *self.decided.entry(seq).or_insert(digest);
-        if before != digest {
-            let what = format!("{id:?} decides {digest:?} for {seq:?}, others {before:?}");
-            self.fail(Invariant::Agreement, what);
         }
     }
 

@@ -62,14 +62,21 @@ pub struct Replay {
 impl Replay {
     /// Nothing executed yet.
     pub fn new(genesis: &Genesis) -> Replay {
-        let sessions = vec![Session::default(); genesis.clients.len()];
-        let account = Account {
-            time: Timestamp(0),
-            chain: genesis.cluster().0,
-            sessions: vec![(0, 0); genesis.clients.len()],
-        };
+        let clients = genesis.clients.len();
+        let sessions = vec![(0, 0); clients];
+        let chain = genesis.cluster().0;
+        Replay::from(genesis.parameters, Account { time: Timestamp(0), chain, sessions })
+    }
+
+    /// The same cluster's history, with nothing executed yet.
+    pub fn begun_anew(&self) -> Replay {
+        Replay::from(self.limits, self.accounts[0].clone())
+    }
+
+    fn from(limits: crate::message::Parameters, account: Account) -> Replay {
+        let sessions = vec![Session::default(); account.sessions.len()];
         Replay {
-            limits: genesis.parameters,
+            limits,
             executed: 0,
             accounts: vec![account],
             sessions,

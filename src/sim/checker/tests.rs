@@ -592,6 +592,45 @@ fn nobody_is_left_but_for_a_reason() {
     assert_eq!(checker.violation, None);
 }
 
+/// The first replica decides by its own commit, another's that has left, and the liar's.
+fn decides_by_its_own_vote(checker: &mut Checker) -> Digest {
+    let batch = execute_a_put(checker);
+    let digest = batch.digest();
+    checker.decides_in(r(0), 0, Seq(1), digest);
+    words_of(&commit(1, 0, 1, digest)).iter().for_each(|word| {
+        checker.ledger.spoken(word);
+        checker.ledger.leaves(word).expect("the first word");
+    });
+    speak(checker, &commit(0, 0, 1, digest));
+    digest
+}
+
+#[test]
+fn what_nobody_keeps_was_not_decided() {
+    let states = BTreeMap::new();
+    let empty = OnDisk { records: vec![], states: &states, lost_state: false };
+    let mut lost = checker();
+    decides_by_its_own_vote(&mut lost);
+    lost.died(r(0), &empty);
+    assert_eq!(lost.replay.executed(), 0);
+    lost.decides(r(1), Seq(1), NULL);
+    assert_eq!(lost.violation, None, "its vote is lost with it");
+
+    let mut kept = checker();
+    let digest = decides_by_its_own_vote(&mut kept);
+    let stable = stable_at(4);
+    let on_disk = OnDisk { records: vec![&stable], states: &states, lost_state: false };
+    kept.died(r(0), &on_disk);
+    assert_eq!(kept.decided.get(&Seq(1)), Some(&digest), "its disk has settled it");
+
+    let mut shared = checker();
+    let digest = decides_by_its_own_vote(&mut shared);
+    shared.decides_in(r(1), 0, Seq(1), digest);
+    shared.died(r(0), &empty);
+    assert_eq!(shared.decided.get(&Seq(1)), Some(&digest), "another goes on with it");
+    assert_eq!(shared.replay.executed(), 1);
+}
+
 #[test]
 fn a_checkpoint_with_its_state_on_the_disk_may_leave() {
     let mut checker = checker();

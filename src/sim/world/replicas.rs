@@ -191,6 +191,7 @@ impl World {
         let node = &mut self.nodes[seat];
         node.disk.crash(entries, parts);
         let id = node.id;
+        self.checker.died(id, &node.disk.surviving());
         self.tell(|| format!("{id:?} stops: {why}"));
     }
 
