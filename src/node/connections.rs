@@ -1,10 +1,11 @@
-//! What comes in: one task for each connection, which reads frames, checks what is in them,
-//! and puts it where it waits for the replica.
+//! What comes in: one task for each connection, which reads frames, checks what is in them
+//! but for its signatures, and puts it where it waits for the replica.
 //!
-//! Checking happens here, beside the loop and on every processor. A message counts as its
-//! channel's: a peer's only from a replica's connection, a client's only from that client's.
-//! What is rejected is counted; whoever sends bytes that are no message at all is
-//! disconnected. The newest connection of a party takes the place of the one before (X5).
+//! The loop judges the signatures of all that waits, together; what is large is judged here,
+//! by a thread of its own. A message counts as its channel's: a peer's only from a replica's
+//! connection, a client's only from that client's. What is rejected is counted; whoever sends
+//! bytes that are no message at all is disconnected. The newest connection of a party takes
+//! the place of the one before (X5).
 
 use super::Shared;
 use super::inbox::{Closed, Inbox, Source};
