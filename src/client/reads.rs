@@ -20,7 +20,8 @@ struct QuorumRead {
     operation: Blob,
     digest: Digest,
     told: Alike<Told>,
-    /// Until here the quorum may form; then the read is ordered.
+    /// Until here the quorum may form; then the read is ordered. The patience begins with
+    /// the first answer: before, connections may still be on their way.
     until: Instant,
     /// Until here the caller waits.
     deadline: Instant,
@@ -92,7 +93,7 @@ impl Reads {
             digest: Digest::of(&operation),
             operation,
             told: Alike::default(),
-            until: now.plus(self.settings.read_patience),
+            until: now.plus(self.settings.first_answer_patience()),
             deadline: now.plus(self.settings.timeout),
         };
         self.by_quorum.insert(number, read);
@@ -124,6 +125,7 @@ impl Reads {
     /// An answer to a quorum read.
     pub(super) fn on_answer(
         &mut self,
+        now: Instant,
         from: ReplicaId,
         number: RequestNumber,
         operation: Digest,
@@ -137,6 +139,7 @@ impl Reads {
         if read.told.of(from).is_some() {
             return Err(Reject::Duplicate);
         }
+        read.until = read.until.min(now.plus(self.settings.read_patience));
         if read.told.say(from, Some((Digest::of(&result), changed))) >= self.committee.quorum() {
             self.by_quorum.remove(&number);
             let answer = Answer { result, how: HowRead::Quorum { changed } };
@@ -159,6 +162,7 @@ impl Reads {
             if read.told.of(from).is_some() {
                 return Err(Reject::Duplicate);
             }
+            read.until = read.until.min(now.plus(self.settings.read_patience));
             read.told.say(from, None);
             self.order_if_hopeless(number);
             return Ok(());

@@ -34,10 +34,18 @@ pub struct Settings {
     pub reply_patience: Span,
     /// How long the caller waits, before an outcome is unknown.
     pub timeout: Span,
-    /// How long a quorum read may take, before it is ordered.
+    /// How long a quorum read may take from its first answer on, before it is ordered.
     pub read_patience: Span,
     /// How long one replica has time for a proof, before the next is asked.
     pub proof_patience: Span,
+}
+
+impl Settings {
+    /// How long a quorum read waits for its first answer, before it is ordered: longer than
+    /// from then on, for connections may still be on their way.
+    pub(super) fn first_answer_patience(&self) -> Span {
+        self.read_patience.times(10).min(Span(self.timeout.0 / 2))
+    }
 }
 
 impl Default for Settings {
@@ -309,7 +317,7 @@ impl<S: Scheme> Session<S> {
             }
             ToClient::ReadAnswer { number, operation, result, changed } => {
                 let told = (result, changed);
-                self.reads.on_answer(from, number, operation, told, &mut self.out)
+                self.reads.on_answer(now, from, number, operation, told, &mut self.out)
             }
             ToClient::NotReady(number) => self.on_not_ready(now, from, number),
             ToClient::Receipt(receipt) => self.on_receipt(from, receipt),

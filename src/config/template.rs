@@ -244,7 +244,8 @@ session = \"../client-{id}.session\"
 # reply_patience = \"{reply_patience}\"
 # After so long, the outcome is told to be unknown.
 # timeout = \"{timeout}\"
-# How long a quorum read may take before it is ordered like a write.
+# How long a quorum read may take from its first answer on, before it is ordered like a
+# write. For its first answer it waits up to ten times as long.
 # read_patience = \"{read_patience}\"
 # How long one replica has to prove what it answers before the next is asked.
 # proof_patience = \"{proof_patience}\"

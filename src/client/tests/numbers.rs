@@ -167,7 +167,7 @@ fn a_read_that_can_not_be_ordered_for_want_of_numbers_says_so() {
     let used = RequestNumber(u64::MAX);
     let mut story = Story::of(4, Start::Continue { used, executed: used });
     let ticket = story.read("a");
-    story.wait(SETTINGS.read_patience);
+    story.wait(SETTINGS.first_answer_patience());
     assert_eq!(story.only_outcome(), (ticket, Outcome::Unread(Unread::NumbersEnd)));
 }
 
@@ -296,7 +296,7 @@ fn an_answer_to_an_earlier_life_is_refused() {
 fn reads_do_not_wait_for_lost_numbers_unless_they_must_be_ordered() {
     let mut story = Story::of(4, Start::Lost);
     let ticket = story.read("get");
-    story.wait(SETTINGS.read_patience);
+    story.wait(SETTINGS.first_answer_patience());
     assert_eq!(story.requests(), []);
     for replica in 0..3 {
         assert_eq!(story.hear(replica, session(0, 0)), Ok(()));
@@ -312,7 +312,7 @@ fn reads_do_not_wait_for_lost_numbers_unless_they_must_be_ordered() {
 fn a_read_whose_numbers_are_never_learned_ends_with_its_time() {
     let mut story = Story::of(4, Start::Lost);
     let ticket = story.read("get");
-    story.wait(SETTINGS.read_patience);
+    story.wait(SETTINGS.first_answer_patience());
     story.wait(SETTINGS.timeout);
     assert_eq!(story.only_outcome(), (ticket, Outcome::Unread(Unread::TimedOut)));
 }

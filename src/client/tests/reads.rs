@@ -104,16 +104,31 @@ fn a_read_that_takes_too_long_is_ordered() {
     let mut story = Story::new();
     story.read("get");
     story.session.take_outgoing();
-    assert_eq!(story.wait_for_deadline(), SETTINGS.read_patience);
+    assert_eq!(story.wait_for_deadline(), SETTINGS.first_answer_patience());
     assert!(ordered(&mut story));
     assert_eq!(story.hear(0, answer("x", 7)), Err(Reject::Unrequested));
+}
+
+/// K8
+#[test]
+fn a_read_has_its_patience_from_its_first_answer_on() {
+    for first in [answer("x", 7), ToClient::NotReady(READ)] {
+        let mut story = Story::new();
+        story.read("get");
+        story.session.take_outgoing();
+        story.wait(SETTINGS.read_patience);
+        assert!(!ordered(&mut story), "nobody may be connected yet");
+        assert_eq!(story.hear(0, first), Ok(()));
+        assert_eq!(story.wait_for_deadline(), SETTINGS.read_patience);
+        assert!(ordered(&mut story));
+    }
 }
 
 #[test]
 fn a_read_that_is_never_answered_is_unread_and_holds_no_number() {
     let mut story = Story::new();
     let ticket = story.read("get");
-    story.wait(SETTINGS.read_patience);
+    story.wait(SETTINGS.first_answer_patience());
     story.wait(SETTINGS.timeout);
     assert_eq!(story.only_outcome(), (ticket, Outcome::Unread(Unread::TimedOut)));
     assert_eq!(story.session.acknowledged(), RequestNumber(1));
@@ -131,7 +146,7 @@ fn an_ordered_read_that_is_refused_says_why() {
     for (reply, why) in stories {
         let mut story = Story::new();
         let ticket = story.read("get");
-        story.wait(SETTINGS.read_patience);
+        story.wait(SETTINGS.first_answer_patience());
         story.all_hear(0..3, &reply);
         assert_eq!(story.only_outcome(), (ticket, Outcome::Unread(why)));
     }
