@@ -98,6 +98,15 @@ impl Answer {
     }
 }
 
+/// What a hello and an answer to one read in these bytes, written again: for those who try
+/// every decoder with bytes of their own.
+#[doc(hidden)]
+pub fn read_and_written(bytes: &[u8]) -> [Option<Vec<u8>>; 2] {
+    let hello = wire::decode::<Hello>(bytes, MOST_HELLO_BYTES).ok();
+    let answer = wire::decode::<Answer>(bytes, MOST_HELLO_BYTES).ok();
+    [hello.map(|hello| wire::encode(&hello)), answer.map(|answer| wire::encode(&answer))]
+}
+
 /// A text of the other side, fit for a log.
 pub(crate) fn told(text: &[u8]) -> String {
     let text = String::from_utf8_lossy(text);

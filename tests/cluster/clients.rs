@@ -83,6 +83,28 @@ async fn many_requests_of_one_client_are_under_way_at_once() {
     assert_eq!(done.len(), 200);
 }
 
+/// Whoever stops waiting takes nothing back, and takes nobody else's place.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_caller_that_goes_away_leaves_its_request_and_the_other_callers() {
+    let cluster = Cluster::start(Parameters::default()).await;
+    let client = cluster.client(0).await;
+    client.put(b"key", b"before").await.expect("written");
+    // More of them than may be under way at once.
+    for number in 0..400u32 {
+        let (client, key) = (client.clone(), number.to_be_bytes());
+        let abandoned = tokio::spawn(async move { client.put(&key, b"abandoned").await });
+        if number % 2 == 0 {
+            tokio::task::yield_now().await;
+        }
+        abandoned.abort();
+    }
+    client.put(b"key", b"after").await.expect("written");
+    assert_eq!(value(client.get(b"key").await.expect("read").found), Some(b"after".to_vec()));
+    let listed = client.list(b"", None, 1_000, ReadHow::Ordered).await.expect("listed").found;
+    let written = listed.items.iter().filter(|item| *item.key != *b"key");
+    assert!(written.map(|item| &*item.found.value).all(|value| value == b"abandoned"));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_service_refuses_has_its_reason() {
     let cluster = Cluster::start(Parameters::default()).await;

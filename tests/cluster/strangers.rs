@@ -1,7 +1,9 @@
 //! Who else may connect: members of other clusters, liars, floods, and operators.
 
-use crate::support::{Cluster, brisk, within};
+use crate::support::{Cluster, PATIENCE, brisk, edited, programs, within};
 use bytes::Bytes;
+use quorate::client::Error;
+use quorate::cluster::admin;
 use quorate::message::{ClientMessage, Parameters, PeerMessage};
 use quorate::net::{Connection, Endpoint, Limits};
 use quorate::service::kv::KvOperation;
@@ -183,4 +185,54 @@ async fn a_replica_with_another_configuration_is_told_what_differs() {
     let client = cluster.hasty_client(0).await;
     let told = within("the refusal", client.put(b"key", b"value")).await;
     assert!(told.is_err_and(|error| error.to_string().contains("parameters")));
+}
+
+/// X2, X3, X4: a process says whom it refused and why, in its log, for programs if so wished,
+/// and among its metrics; and Ctrl-C ends it in order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_operator_sees_who_was_refused_and_why() {
+    let cluster = Cluster::files(Parameters::default());
+    edited(&cluster.layout.replicas[1], "[log]", "[log]\nformat = \"json\"");
+    let mut processes = programs(&cluster);
+    for id in 0..4 {
+        processes.start(id).expect("it starts");
+    }
+    processes.wait_ready(1, PATIENCE).expect("it serves");
+
+    let config = |id| cluster.config(id);
+    let addresses: Vec<SocketAddr> = (0..4)
+        .map(|id| config(0).cluster.replicas[id].address.parse().expect("an address"))
+        .collect();
+    let ports = (0..4u16).map(|id| (addresses[usize::from(id)].port(), processes.admin(id).port()));
+    let stranger = Cluster::files_at(Parameters::default(), ports.collect());
+    let client = stranger.client(0).await;
+    let told = within("the refusal", client.put(b"key", b"value")).await;
+    assert!(matches!(told, Err(Error::NotAuthorised(_))), "{told:?}");
+    let mut stream = TcpStream::connect(addresses[1]).await.expect("it listens");
+    stream.write_all(b"GET / HTTP/1.1\r\n\r\n").await.expect("it reads");
+    let _ = stream.read_to_end(&mut Vec::new()).await;
+
+    let counted = |cause: &str| {
+        let metrics = admin::get(processes.admin(1), "/metrics").expect("it answers").1;
+        let label = format!("quorate_refusals_total{{cause=\"{cause}\"}} ");
+        metrics.lines().any(|line| line.starts_with(&label) && !line.ends_with(" 0"))
+    };
+    crate::support::until("both are counted", async || {
+        tokio::task::block_in_place(|| counted("told") && counted("broken"))
+    })
+    .await;
+    let process = processes.process(1).and_then(|id| i32::try_from(id).ok()).expect("it runs");
+    let process = rustix::process::Pid::from_raw(process).expect("a process has a number");
+    rustix::process::kill_process(process, rustix::process::Signal::INT).expect("it is ours");
+    crate::support::until("it ends", async || processes.require_alive(1).is_err()).await;
+
+    let log = std::fs::read_to_string(processes.log(1)).expect("it wrote one");
+    let lines: Vec<serde_json::Value> =
+        log.lines().map(|line| serde_json::from_str(line).expect("an object")).collect();
+    for cause in ["told", "broken"] {
+        let told = lines.iter().find(|line| line["cause"] == cause).expect("it is told");
+        assert_eq!(told["level"], "WARN", "{told}");
+        assert!(told["message"].as_str().is_some_and(|why| why.len() > 40), "{told}");
+    }
+    assert!(lines.iter().any(|line| line["message"] == "stopped"), "{log}");
 }

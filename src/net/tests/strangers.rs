@@ -143,7 +143,7 @@ async fn a_first_message_that_is_wrong_is_refused_with_its_reason() {
         assert!(reason.len() > 20, "{cause}: {reason:?}");
         until_refused(&listening, cause).await;
     }
-    // And a later program that still speaks our version is welcome.
+    // S17: and a later program that still speaks our version is welcome.
     let mut plan = plan;
     let (_listening, acceptor) = plan.listen().await;
     let first = spoil(|hello| hello.versions = vec![9, VERSIONS[0]].into());

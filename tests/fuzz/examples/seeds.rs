@@ -74,6 +74,9 @@ fn main() {
         store("decode", &format!("operation-{number}"), &decoded(6, &operation.to_bytes()));
     }
     store("decode", "receipt", &decoded(8, b"quorate receipt"));
+    store("decode", "proof", &decoded(11, b"quorate proof1"));
+    let evidence = br#"quorate inquiry1[{"of":3,"what":"two prepares","record":""}]"#;
+    store("decode", "evidence", &decoded(12, evidence));
 
     // Plays: an honest life, and one in which all that was said comes from the liar too.
     store("live", "honest", LIFE);

@@ -7,7 +7,11 @@
 
 use libfuzzer_sys::fuzz_target;
 use quorate::client::Receipt;
+use quorate::client::proved::Kept;
 use quorate::message::{ClientMessage, Evidence, Genesis, PeerMessage, ToClient};
+use quorate::net::hello;
+use quorate::node::status::Exhibit;
+use quorate::node::{Status, inquiry};
 use quorate::replica::Record;
 use quorate::service::Entry;
 use quorate::service::kv::{KvOperation, KvResult};
@@ -22,7 +26,7 @@ fn canonical<T: Wire>(bytes: &[u8]) -> Option<T> {
 
 fuzz_target!(|data: &[u8]| {
     let Some((kind, bytes)) = data.split_first() else { return };
-    match kind % 10 {
+    match kind % 13 {
         0 => drop(canonical::<PeerMessage>(bytes)),
         1 => drop(canonical::<ClientMessage>(bytes)),
         2 => drop(canonical::<ToClient>(bytes)),
@@ -48,6 +52,19 @@ fuzz_target!(|data: &[u8]| {
             if let Ok(receipt) = Receipt::from_bytes(bytes) {
                 assert_eq!(receipt.to_bytes(), bytes);
             }
+        }
+        10 => {
+            let written = hello::read_and_written(bytes);
+            assert!(written.iter().flatten().all(|one| one == bytes), "two encodings of one");
+        }
+        11 => {
+            if let Some(Ok(kept)) = Kept::from_bytes(bytes) {
+                assert_eq!(kept.to_bytes(), bytes);
+            }
+        }
+        12 => {
+            let _ = inquiry::told::<Status>(bytes);
+            let _ = inquiry::told::<Vec<Exhibit>>(bytes);
         }
         _ => {
             if let Some(entry) = Entry::from_bytes(bytes) {
