@@ -246,7 +246,7 @@ pub fn json_how(how: &HowRead) -> Value {
 pub fn say_age(how: &HowRead) {
     if let HowRead::Proved(proved) = how {
         let age = span(age_ms(proved.time));
-        eprintln!("quorate: proved as of checkpoint {}, {age} ago", proved.seq());
+        note!("quorate: proved as of checkpoint {}, {age} ago", proved.seq());
     }
 }
 

@@ -170,7 +170,7 @@ impl List {
                 if !found.is_empty() {
                     print(format!("{}\n", table(&found)).as_bytes())?;
                 }
-                notes.iter().for_each(|note| eprintln!("{note}"));
+                notes.iter().for_each(|note| note!("{note}"));
             }
         }
         let liars: BTreeSet<String> =
@@ -178,7 +178,7 @@ impl List {
         let liars: Vec<String> = liars.into_iter().collect();
         match found.len() {
             0 => {
-                eprintln!("no replica that answered holds evidence: nobody was caught lying");
+                note!("no replica that answered holds evidence: nobody was caught lying");
                 Ok(())
             }
             some => Err(Failure::new(

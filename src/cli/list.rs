@@ -59,7 +59,7 @@ impl List {
                 read.how.iter().for_each(say_age);
                 print(format!("{}\n", table(&items)).as_bytes())?;
                 if next.is_some() {
-                    eprintln!("there are more: raise --limit to see them");
+                    note!("there are more: raise --limit to see them");
                 }
                 Ok(())
             }

@@ -7,6 +7,13 @@ macro_rules! say {
     };
 }
 
+/// The same on standard error, beside what comes of the command.
+macro_rules! note {
+    ($($words:tt)*) => {
+        $crate::cli::note_line(format_args!($($words)*))
+    };
+}
+
 mod access;
 pub mod bench;
 pub mod byzantine_node;
@@ -125,7 +132,7 @@ impl Failure {
 
     /// Says it, and ends.
     fn tell(self) -> ExitCode {
-        eprintln!("quorate: {}", self.message);
+        note!("quorate: {}", self.message);
         ExitCode::from(self.exit as u8)
     }
 }
@@ -134,6 +141,12 @@ fn say_line(words: fmt::Arguments) {
     let mut out = std::io::stdout().lock();
     // Nobody is left to be told that nobody reads.
     let _ = writeln!(out, "{words}");
+}
+
+fn note_line(words: fmt::Arguments) {
+    let mut beside = std::io::stderr().lock();
+    // `eprintln!` would panic where nobody reads, or the disk is full.
+    let _ = writeln!(beside, "{words}");
 }
 
 /// Runs the command line, and says how the process ends.

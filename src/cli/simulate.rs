@@ -110,9 +110,7 @@ impl Simulate {
         if let Some(name) = &self.behaviour
             && !cast().iter().any(|role| role.name == name)
         {
-            eprintln!(
-                "quorate: there is no behaviour {name:?}; 'quorate simulate --list' names them"
-            );
+            note!("quorate: there is no behaviour {name:?}; 'quorate simulate --list' names them");
             return ExitCode::from(USAGE);
         }
         runs::keep_panics();
@@ -168,7 +166,7 @@ impl Simulate {
         }
         match self.output {
             Format::Table => told.iter().for_each(|line| say!("{line}")),
-            Format::Json => told.iter().for_each(|line| eprintln!("{line}")),
+            Format::Json => told.iter().for_each(|line| note!("{line}")),
         }
         sum
     }
@@ -179,7 +177,7 @@ impl Simulate {
             Failure::Panic(..) => Failing::Panic,
             Failure::Violation(report) => Failing::Invariant(report.violation.as_ref()?.invariant),
         };
-        eprintln!("seed {} fails; looking for less that fails alike", failure.seed());
+        note!("seed {} fails; looking for less that fails alike", failure.seed());
         shrink(&options, Plan::of(&options), failing)
     }
 

@@ -4,6 +4,7 @@ use crate::support::{PATIENCE, brisk};
 use quorate::cluster::{Cluster, Processes, ports};
 use quorate::config::{self, InitOptions, Ports};
 use serde_json::Value;
+use std::io::PipeWriter;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
@@ -213,6 +214,39 @@ fn a_node_that_is_told_so_ends_with_its_standard_input() {
     let mut child = command.spawn().expect("the binary starts");
     drop(child.stdin.take());
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+/// A pipe that nobody reads: what is written to it fails.
+fn unread() -> PipeWriter {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    writer
+}
+
+/// Whoever read its log has gone, or the disk that the log goes to is full.
+#[test]
+fn a_node_whose_log_cannot_be_written_goes_on() {
+    let folder = folder();
+    let options = InitOptions {
+        directory: folder.path().join("cluster"),
+        ports: Ports::Given(ports::free(4)),
+        ..InitOptions::default()
+    };
+    let layout = config::init(&options).expect("a new folder");
+    let mut command = Command::new(PROGRAM);
+    command.args(["node", "--until-stdin-closes", "--config"]).arg(&layout.replicas[0]);
+    command.stdin(Stdio::piped()).stderr(unread());
+    let mut child = command.spawn().expect("the binary starts");
+    drop(child.stdin.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn a_command_whose_complaint_nobody_reads_ends_with_its_own_code() {
+    let folder = folder();
+    let mut command = Command::new(PROGRAM);
+    command.current_dir(folder.path()).args(["get", "key", "--config", "nothing"]).stderr(unread());
+    assert_eq!(command.status().expect("the binary starts").code(), Some(7));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
