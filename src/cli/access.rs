@@ -221,6 +221,37 @@ pub fn print(bytes: &[u8]) -> Result<(), Failure> {
     written.map_err(|error| Failure::local(format!("standard output cannot be written: {error}")))
 }
 
+/// The most characters of a value that people are shown.
+const MOST_SHOWN: usize = 60;
+
+/// Bytes on one line of a terminal, which they can't take over.
+pub fn shown(bytes: &[u8]) -> String {
+    let (text, mark) = cut(bytes);
+    format!("{text}{mark}")
+}
+
+/// The same in quotes. What says that it was cut stands outside of them: no value can say so
+/// of itself.
+pub fn quoted(bytes: &[u8]) -> String {
+    let (text, mark) = cut(bytes);
+    format!("\"{text}\"{mark}")
+}
+
+/// In quotes, and whole.
+pub fn quoted_whole(bytes: &[u8]) -> String {
+    format!("\"{}\"", String::from_utf8_lossy(bytes).escape_debug())
+}
+
+/// The beginning of a text, and a mark if that is not all.
+fn cut(bytes: &[u8]) -> (String, String) {
+    let text = String::from_utf8_lossy(bytes);
+    let begin = text.chars().take(MOST_SHOWN).flat_map(char::escape_debug).collect();
+    match text.chars().count() > MOST_SHOWN {
+        true => (begin, format!("… ({} bytes)", bytes.len())),
+        false => (begin, String::new()),
+    }
+}
+
 /// Bytes in JSON: as text where they are text, and always in hex.
 pub fn json_bytes(bytes: &[u8]) -> (Value, Value) {
     let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -1,6 +1,6 @@
 //! `quorate cas`: compares, and sets.
 
-use super::access::{Asking, Output, bytes, json_bytes, print, print_json, value};
+use super::access::{Asking, Output, bytes, json_bytes, print, print_json, quoted, value};
 use super::{Exit, Failure};
 use crate::client::{KeyValueClient, Swapped};
 use crate::service::kv::Found;
@@ -83,9 +83,7 @@ fn mismatch(found: Option<&Found>) -> String {
     match found {
         None => "nothing was changed: there is nothing under the key".to_owned(),
         Some(found) => {
-            let value = String::from_utf8_lossy(&found.value);
-            let clipped: String = value.chars().take(100).collect();
-            format!("nothing was changed: under the key is {clipped:?}")
+            format!("nothing was changed: under the key is {}", quoted(&found.value))
         }
     }
 }
