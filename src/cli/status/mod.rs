@@ -172,7 +172,7 @@ fn cells(row: &Row) -> Vec<String> {
             false => format!("{} (not open)", status.view),
         },
         status.executed.to_string(),
-        row.lag.unwrap_or_default().to_string(),
+        row.lag.map_or_else(none, |lag| lag.to_string()),
         status.stable.to_string(),
         match &row.proved {
             Ok(seq) => seq.to_string(),

@@ -105,27 +105,14 @@ fn unreached(status: &Status, rows: &[Row]) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::client::Silence;
+    use crate::node::status::tests::said;
     use crate::types::ReplicaId;
     use serde_json::{Value, json};
 
     const COMMITTEE: usize = 4;
 
-    /// What a replica tells that is in view 0 and waits for nothing, but for these fields.
     fn row(id: u16, but_for: Value) -> Row {
-        let mut told = json!({
-            "id": id, "version": "0", "cluster": "", "up_ms": 1, "view": 0, "active": true,
-            "primary": 0, "role": if id == 0 { "primary" } else { "backup" },
-            "standing": "voting", "running": "running", "executed": 7, "stable": 0,
-            "stable_certificate": null, "transferring": false, "diverged": false,
-            "patience_ms": 2_000, "wakes_in_ms": 100, "suspicion": null, "evidence": [],
-            "peers": [], "held": {
-                "slots": 0, "prepared": 0, "decided": 0, "bodies": 0, "waiting": 0, "promises": 0,
-            },
-        });
-        for (name, value) in but_for.as_object().expect("an object") {
-            told[name] = value.clone();
-        }
-        let status: Status = serde_json::from_value(told).expect("all fields are there");
+        let status = said(id, &but_for);
         Row {
             id: ReplicaId(id),
             claims: Ok(status),
