@@ -118,23 +118,31 @@ impl Collection {
                 Err(why) => {
                     collection.notes.push(format!("replica {replica} was not asked: {why}"))
                 }
-                Ok(exhibits) => {
-                    exhibits.iter().for_each(|one| collection.take(replica, one, verifier));
-                }
+                Ok(exhibits) => collection.take(replica, &exhibits, verifier),
             }
         }
         collection
     }
 
-    fn take(&mut self, from: ReplicaId, exhibit: &Exhibit, verifier: &Verifier<Ed25519>) {
-        match opened(&exhibit.record, verifier) {
-            Err(why) => self.notes.push(format!("replica {from} shows what proves nothing: {why}")),
-            Ok(record) => {
-                let found = self.found.entry(id(&record));
-                let found = found.or_insert_with(|| Found { record, holders: BTreeSet::new() });
-                found.holders.insert(from);
+    /// Takes what one replica shows. What proves nothing is told once, however much it is.
+    fn take(&mut self, from: ReplicaId, exhibits: &[Exhibit], verifier: &Verifier<Ed25519>) {
+        let mut reasons = Vec::new();
+        for exhibit in exhibits {
+            match opened(&exhibit.record, verifier) {
+                Err(why) => reasons.push(why),
+                Ok(record) => {
+                    let found = self.found.entry(id(&record));
+                    let found = found.or_insert_with(|| Found { record, holders: BTreeSet::new() });
+                    found.holders.insert(from);
+                }
             }
         }
+        let Some(first) = reasons.first() else { return };
+        let besides = match reasons.len() - 1 {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        self.notes.push(format!("replica {from} shows what proves nothing: {first}{besides}"));
     }
 }
 
