@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::future::Future;
-use std::io::{IsTerminal, Read, Write};
+use std::io::{ErrorKind, IsTerminal, Read, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -214,11 +214,28 @@ pub fn print_value(value: &[u8]) -> Result<(), Failure> {
     }
 }
 
-/// Writes to standard output.
+/// Writes to standard output. A reader that has gone has had enough, which is no failure.
 pub fn print(bytes: &[u8]) -> Result<(), Failure> {
+    print_to_reader(bytes).map(|_| ())
+}
+
+/// Whoever reads standard output.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reader {
+    /// Nobody has said otherwise.
+    Reads,
+    /// More is of no use.
+    HasGone,
+}
+
+/// The same, for those who would go on writing.
+pub fn print_to_reader(bytes: &[u8]) -> Result<Reader, Failure> {
     let mut out = std::io::stdout().lock();
-    let written = out.write_all(bytes).and_then(|()| out.flush());
-    written.map_err(|error| Failure::local(format!("standard output cannot be written: {error}")))
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Ok(()) => Ok(Reader::Reads),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::HasGone),
+        Err(error) => Err(Failure::local(format!("standard output cannot be written: {error}"))),
+    }
 }
 
 /// The most characters of a value that people are shown.

@@ -50,14 +50,15 @@ impl Cas {
         let (swapped, kept) = self.asking.run_keeping(self.receipt.as_deref(), ask)?;
         match swapped {
             Swapped::Yes(written) => {
-                match self.asking.output() {
-                    Output::Table => print(format!("written at {}\n", written.seq).as_bytes())?,
+                let told = match self.asking.output() {
+                    Output::Table => print(format!("written at {}\n", written.seq).as_bytes()),
                     Output::Json => print_json(&json!({
                         "swapped": true,
                         "seq": written.seq.0,
                         "replaced": written.replaced.map(|seq| seq.0),
-                    }))?,
-                }
+                    })),
+                };
+                told.map_err(Failure::though_done)?;
                 kept
             }
             Swapped::No { found, seq } => {

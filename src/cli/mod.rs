@@ -130,6 +130,11 @@ impl Failure {
         Failure::new(Exit::Local, message)
     }
 
+    /// The same of what was done, and could only not be told.
+    fn though_done(self) -> Failure {
+        Failure { message: format!("it is done, but {}", self.message), ..self }
+    }
+
     /// Says it, and ends.
     fn tell(self) -> ExitCode {
         note!("quorate: {}", self.message);

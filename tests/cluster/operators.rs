@@ -4,6 +4,7 @@ use crate::support::{PATIENCE, brisk};
 use quorate::cluster::{Cluster, Processes, ports};
 use quorate::config::{self, InitOptions, Ports};
 use serde_json::Value;
+use std::fs::File;
 use std::io::PipeWriter;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -247,6 +248,49 @@ fn a_command_whose_complaint_nobody_reads_ends_with_its_own_code() {
     let mut command = Command::new(PROGRAM);
     command.current_dir(folder.path()).args(["get", "key", "--config", "nothing"]).stderr(unread());
     assert_eq!(command.status().expect("the binary starts").code(), Some(7));
+}
+
+#[test]
+fn a_reader_that_has_gone_has_had_enough() {
+    let folder = folder();
+    let _processes = processes(&folder, &[]);
+    assert_eq!(asked(&folder, &["put", "key", "value"]).status.code(), Some(0));
+    let commands = [
+        &["get", "key"][..],
+        &["list", "-o", "json"],
+        &["put", "key", "other"],
+        &["status", "--watch"],
+        &["status", "--watch", "-o", "json"],
+    ];
+    let client = ["--config", "cluster/config/client-0.toml"];
+    let commands = commands.into_iter().map(|command| [command, &client].concat());
+    for command in commands.chain([vec!["completions", "bash"]]) {
+        let mut program = Command::new(PROGRAM);
+        program.current_dir(folder.path()).args(&command).stdout(unread());
+        let output = program.stderr(Stdio::piped()).output().expect("the binary starts");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*told), (Some(0), ""), "{command:?}");
+    }
+}
+
+/// Whoever took it for a failure would do it again.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_write_that_cannot_be_told_of_is_said_to_be_done() {
+    let folder = folder();
+    let _processes = processes(&folder, &[]);
+    for command in
+        [&["put", "key", "1"][..], &["cas", "key", "2", "--expect", "1"], &["del", "key"]]
+    {
+        let full = File::options().write(true).open("/dev/full").expect("it is there");
+        let mut program = Command::new(PROGRAM);
+        program.current_dir(folder.path()).args(command);
+        program.args(["--config", "cluster/config/client-0.toml"]).stdout(full);
+        let output = program.stderr(Stdio::piped()).output().expect("the binary starts");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(7), "{command:?}: {told}");
+        assert!(told.contains("it is done, but standard output"), "{command:?}: {told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

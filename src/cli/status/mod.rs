@@ -3,7 +3,7 @@
 mod health;
 mod waits;
 
-use super::access::{Asking, Output, on_runtime, print, print_json};
+use super::access::{Asking, Output, Reader, on_runtime, print, print_to_reader};
 use super::evidence::opened;
 use super::{Exit, Failure};
 use crate::client::{Survey, Told, is_refused_by_all};
@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 Exit codes: 0 it serves, 2 usage, 3 it does not serve, 6 not authorised, 7 local configuration or
 keys")]
 pub struct Look {
-    /// Look again and again, until Ctrl-C
+    /// Look again and again, until Ctrl-C, or until nobody reads what is written
     #[arg(long)]
     watch: bool,
     /// How long to wait before looking again
@@ -65,8 +65,9 @@ impl Look {
                 let is_refused = is_refused_by_all(&told);
                 let convicted = convicted(&survey, &told, &verifier).await;
                 let health = Health::of(told, &convicted, &verifier, committee, &addresses);
-                self.show(&health, &cluster.to_string(), &addresses)?;
+                let reader = self.show(&health, &cluster.to_string(), &addresses)?;
                 match self.watch {
+                    true if reader == Reader::HasGone => return Ok(()),
                     true => tokio::time::sleep(self.every).await,
                     false if health.verdict.serves() => return Ok(()),
                     false if is_refused => {
@@ -86,14 +87,15 @@ impl Look {
         health: &Health,
         cluster: &str,
         addresses: &BTreeMap<ReplicaId, String>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Reader, Failure> {
         if self.asking.output() == Output::Json {
-            return print_json(&in_json(health, cluster, addresses));
+            let value = in_json(health, cluster, addresses);
+            return print_to_reader(format!("{value}\n").as_bytes());
         }
         if self.watch && std::io::stdout().is_terminal() {
             print(b"\x1b[2J\x1b[H")?;
         }
-        print(in_words(health, cluster).as_bytes())
+        print_to_reader(in_words(health, cluster).as_bytes())
     }
 }
 
