@@ -4,12 +4,12 @@
 
 use super::access::{Asking, Output, on_runtime, print, print_json};
 use super::{Exit, Failure};
-use crate::client::{Silence, Survey, Told, is_refused_by_all};
+use crate::client::{Silence, Survey, Told, is_refused};
 use crate::config::ClusterFile;
 use crate::crypto::Ed25519;
 use crate::message::{Evidence, Verified, Verifier};
 use crate::node::status::Exhibit;
-use crate::types::{Digest, ReplicaId};
+use crate::types::{Committee, Digest, ReplicaId};
 use crate::wire;
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets::NOTHING};
@@ -148,19 +148,26 @@ impl Collection {
 
 fn collect(asking: &Asking) -> Result<Collection, Failure> {
     let access = asking.access()?;
-    let verifier = Verifier::new(Arc::clone(access.directory.genesis()), Ed25519);
+    let genesis = Arc::clone(access.directory.genesis());
+    let committee = genesis.committee();
+    let verifier = Verifier::new(genesis, Ed25519);
     let survey = Survey::new(access, asking.timeout().unwrap_or(PATIENCE));
     let survey = survey.map_err(Failure::local)?;
     let told = on_runtime(async { Ok(survey.evidence().await) })?;
-    match told.values().next() {
-        Some(Err(first)) if told.values().all(Result::is_err) => Err(nobody(&told, first)),
+    let silent = told.values().filter_map(|one| one.as_ref().err());
+    // A refusal says most, if there is one.
+    match silent.min_by_key(|why| !why.is_refusal) {
+        Some(first) if told.values().all(Result::is_err) => Err(nobody(&told, first, committee)),
         _ => Ok(Collection::of(told, &verifier)),
     }
 }
 
-fn nobody<T>(told: &Told<T>, first: &Silence) -> Failure {
+fn nobody<T>(told: &Told<T>, first: &Silence, committee: Committee) -> Failure {
     let others = told.len() - 1;
-    let exit = if is_refused_by_all(told) { Exit::NotAuthorised } else { Exit::NoQuorum };
+    let exit = match is_refused(told, committee) {
+        true => Exit::NotAuthorised,
+        false => Exit::NoQuorum,
+    };
     let message = format!("no replica answers: {first}; and so, or alike, for {others} more");
     Failure::new(exit, message)
 }

@@ -315,7 +315,7 @@ async fn a_cluster_in_one_process_serves_though_a_replica_stops_and_another_cons
 #[test]
 fn the_client_of_another_cluster_is_not_authorised() {
     let folder = folder();
-    let _processes = processes(&folder, &[]);
+    let mut processes = processes(&folder, &[]);
     let ports = ports::free(4);
     let options = InitOptions {
         directory: folder.path().join("other"),
@@ -333,11 +333,18 @@ fn the_client_of_another_cluster_is_not_authorised() {
     let text = moved.fold(text, |text, (from, to)| text.replace(&from, &to));
     std::fs::write(&other.cluster, text).expect("a disk");
     let client = ["--config", "other/config/client-0.toml"];
-    for command in [&["status"][..], &["evidence", "list"], &["get", "key"], &["put", "key", "1"]] {
-        let output = quorate(&folder, &[command, &client].concat());
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(6), "{command:?}: {told}");
-    }
+    let commands = [&["status"][..], &["evidence", "list"], &["get", "key"], &["put", "key", "1"]];
+    let are_refused = || {
+        for command in commands {
+            let output = quorate(&folder, &[command, &client].concat());
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(6), "{command:?}: {told}");
+        }
+    };
+    are_refused();
+    // That one is down as well changes nothing.
+    processes.kill(3);
+    are_refused();
     let replica = ["get", "key", "--config", "other/config/replica-0.toml"];
     let output = quorate(&folder, &replica);
     assert_eq!(output.status.code(), Some(7));

@@ -6,7 +6,7 @@ mod waits;
 use super::access::{Asking, Output, Reader, on_runtime, print, print_to_reader};
 use super::evidence::opened;
 use super::{Exit, Failure};
-use crate::client::{Survey, Told, is_refused_by_all};
+use crate::client::{Survey, Told, is_refused};
 use crate::crypto::Ed25519;
 use crate::message::Verifier;
 use crate::node::Status;
@@ -62,7 +62,7 @@ impl Look {
         on_runtime(async {
             loop {
                 let told = survey.statuses().await;
-                let is_refused = is_refused_by_all(&told);
+                let is_refused = is_refused(&told, committee);
                 let convicted = convicted(&survey, &told, &verifier).await;
                 let health = Health::of(told, &convicted, &verifier, committee, &addresses);
                 let reader = self.show(&health, &cluster.to_string(), &addresses)?;
@@ -71,7 +71,8 @@ impl Look {
                     true => tokio::time::sleep(self.every).await,
                     false if health.verdict.serves() => return Ok(()),
                     false if is_refused => {
-                        let message = "no replica takes this client for a member of its cluster";
+                        let message =
+                            "the replicas do not take this client for a member of their cluster";
                         return Err(Failure::new(Exit::NotAuthorised, message));
                     }
                     false => {
