@@ -32,9 +32,18 @@ pub struct Asking {
     #[arg(long, value_name = "TIME", value_parser = patience)]
     timeout: Option<Duration>,
     /// How results are written
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    #[arg(short, long, value_enum, default_value_t = Output::Table, long_help = HOW_WRITTEN)]
     output: Output,
 }
+
+/// What `--help` says of `-o`.
+pub const HOW_WRITTEN: &str = "How results are written
+
+As json, standard output gets one object. If a command fails before it has an answer, that is \
+{\"error\": NAME, \"message\": TEXT}, and standard error has the same in words. The names stay: \
+refused, unknown_outcome (it may have been executed, or may still be), not_sent (it did not \
+happen, and will not), no_quorum, not_verified, not_authorised, usage, and local for our own \
+configuration, keys and files. A command line that is not understood is told in words alone.";
 
 /// How results are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -94,7 +103,7 @@ impl Asking {
     }
 
     /// The same; and a receipt is kept in a new file, if one is named. What was done is told
-    /// though the receipt should fail.
+    /// first, though the receipt should fail.
     pub fn run_keeping<T>(
         &self,
         file: Option<&Path>,
@@ -113,7 +122,7 @@ impl Asking {
             Some(Err(why)) => Err(Failure::new(Exit::NoQuorum, why)),
             None => Ok(()),
         };
-        Ok((answer, kept))
+        Ok((answer, kept.map_err(Failure::beside_answer)))
     }
 
     /// What to connect with.
@@ -175,12 +184,18 @@ pub(super) fn failure(error: Error) -> Failure {
         Error::Unreadable => Exit::NotVerified,
         Error::Count(_) => Exit::Local,
     };
-    match error {
+    let name = match &error {
+        Error::Unknown { .. } | Error::Closed => "unknown_outcome",
+        Error::NotSent { .. } => "not_sent",
+        _ => exit.name(),
+    };
+    let failure = match error {
         Error::Unknown { declined: None, .. } | Error::NotSent { .. } | Error::NoQuorum { .. } => {
             Failure::new(exit, format!("{error}; 'quorate status' says what is to be done"))
         }
         error => Failure::new(exit, error),
-    }
+    };
+    failure.named(name)
 }
 
 /// The bytes of a word of the command line.

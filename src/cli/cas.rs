@@ -74,7 +74,7 @@ impl Cas {
                     }))?;
                 }
                 kept?;
-                Err(Failure::new(Exit::Refused, mismatch(found.as_ref())))
+                Err(Failure::new(Exit::Refused, mismatch(found.as_ref())).beside_answer())
             }
         }
     }

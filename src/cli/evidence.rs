@@ -2,7 +2,7 @@
 //!
 //! A record proves itself: nobody needs to believe whoever shows it.
 
-use super::access::{Asking, Output, on_runtime, print, print_json};
+use super::access::{Asking, HOW_WRITTEN, Output, on_runtime, print, print_json};
 use super::{Exit, Failure};
 use crate::client::{Silence, Survey, Told, is_refused};
 use crate::config::ClusterFile;
@@ -93,7 +93,7 @@ pub struct Verify {
     #[arg(long, value_name = "FILE")]
     cluster: PathBuf,
     /// How results are written
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    #[arg(short, long, value_enum, default_value_t = Output::Table, long_help = HOW_WRITTEN)]
     output: Output,
 }
 
@@ -203,7 +203,8 @@ impl List {
                      conflict lies, or runs twice; 'quorate evidence show ID' shows one in full",
                     liars.join(", ")
                 ),
-            )),
+            )
+            .beside_answer()),
         }
     }
 }
@@ -228,7 +229,7 @@ impl Show {
             None => Ok(()),
             Some(path) => {
                 let bytes = [HEAD, wire::encode(&*one.record).as_slice()].concat();
-                super::files::write_new(path, &bytes)
+                super::files::write_new(path, &bytes).map_err(Failure::beside_answer)
             }
         }
     }

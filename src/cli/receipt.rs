@@ -1,6 +1,6 @@
 //! `quorate receipt`: what clients keep to show to others, checked offline.
 
-use super::access::{Output, json_bytes, print, print_json, quoted, quoted_whole};
+use super::access::{HOW_WRITTEN, Output, json_bytes, print, print_json, quoted, quoted_whole};
 use super::evidence::verifier;
 use super::{Exit, Failure, files};
 use crate::client::proved::Kept;
@@ -48,7 +48,7 @@ pub struct Verify {
     #[arg(long, value_name = "FILE")]
     cluster: PathBuf,
     /// How results are written
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    #[arg(short, long, value_enum, default_value_t = Output::Table, long_help = HOW_WRITTEN)]
     output: Output,
 }
 

@@ -293,6 +293,62 @@ fn a_write_that_cannot_be_told_of_is_said_to_be_done() {
     }
 }
 
+/// The one object on standard output, and the exit code.
+fn object(output: &Output) -> (Value, Option<i32>) {
+    let told = text(output);
+    let object = serde_json::from_str(&told);
+    (object.unwrap_or_else(|error| panic!("{error}: {told}")), output.status.code())
+}
+
+#[test]
+fn programs_get_one_object_whatever_comes_of_a_command() {
+    let folder = folder();
+    let mut processes = processes(&folder, &[]);
+    let json = |arguments: &[&str]| {
+        let output = asked(&folder, &[arguments, &["--timeout", "2s", "-o", "json"]].concat());
+        let (object, code) = object(&output);
+        let error = object["error"].as_str().map(str::to_owned);
+        let in_words = String::from_utf8_lossy(&output.stderr).into_owned();
+        let message = object["message"].as_str().unwrap_or_default();
+        assert!(in_words.contains(message), "{object} {in_words}");
+        (error, code)
+    };
+    let named = |name: &str, code| (Some(name.to_owned()), Some(code));
+    assert_eq!(json(&["put", "key", "1"]), (None, Some(0)));
+    let answers_that_fail = [&["get", "nothing"][..], &["cas", "key", "1", "--absent"]];
+    for answer in answers_that_fail {
+        assert_eq!(json(answer), (None, Some(1)), "{answer:?}");
+    }
+    assert_eq!(json(&["put", "", "1"]), named("refused", 1));
+    assert_eq!(json(&["get", "key", "--read", "quorum", "--receipt", "r"]), named("usage", 2));
+    processes.kill(2);
+    processes.kill(3);
+    assert_eq!(json(&["put", "key", "2"]), named("unknown_outcome", 3));
+    assert_eq!(json(&["get", "key"]), named("no_quorum", 3));
+    assert_eq!(json(&["status"]), (None, Some(3)));
+    processes.kill(0);
+    processes.kill(1);
+    assert_eq!(json(&["put", "key", "3"]), named("not_sent", 3));
+    assert_eq!(json(&["evidence", "list"]), named("no_quorum", 3));
+}
+
+#[test]
+fn programs_get_one_object_of_what_is_wrong_with_files() {
+    let folder = folder();
+    let json = |arguments: &[&str]| {
+        let (object, code) = object(&quorate(&folder, &[arguments, &["-o", "json"]].concat()));
+        (object["error"].as_str().map(str::to_owned), code)
+    };
+    let local = (Some("local".to_owned()), Some(7));
+    assert_eq!(json(&["get", "key", "--config", "nothing"]), local);
+    assert_eq!(json(&["receipt", "verify", "nothing", "--cluster", "nothing"]), local);
+    assert_eq!(json(&["evidence", "verify", "nothing", "--cluster", "nothing"]), local);
+    assert_eq!(json(&["bench", "--cluster", "nothing"]), local);
+    assert_eq!(json(&["config", "check", "nothing"]), (None, Some(7)));
+    let usage = (Some("usage".to_owned()), Some(2));
+    assert_eq!(json(&["simulate", "--behaviour", "nothing"]), usage);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_in_one_process_serves_though_a_replica_stops_and_another_conspires() {
     let builder = Cluster::builder().replicas(7).byzantine(5, "two-faced").parameters(brisk());

@@ -73,10 +73,11 @@ impl Look {
                     false if is_refused => {
                         let message =
                             "the replicas do not take this client for a member of their cluster";
-                        return Err(Failure::new(Exit::NotAuthorised, message));
+                        return Err(Failure::new(Exit::NotAuthorised, message).beside_answer());
                     }
                     false => {
-                        return Err(Failure::new(Exit::NoQuorum, "the cluster does not serve"));
+                        let message = "the cluster does not serve";
+                        return Err(Failure::new(Exit::NoQuorum, message).beside_answer());
                     }
                 }
             }
