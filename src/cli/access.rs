@@ -13,7 +13,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::future::Future;
-use std::io::{IsTerminal, Read, Write};
+use std::io::{ErrorKind, IsTerminal, Read, Write};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -32,9 +32,18 @@ pub struct Asking {
     #[arg(long, value_name = "TIME", value_parser = patience)]
     timeout: Option<Duration>,
     /// How results are written
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    #[arg(short, long, value_enum, default_value_t = Output::Table, long_help = HOW_WRITTEN)]
     output: Output,
 }
+
+/// What `--help` says of `-o`.
+pub const HOW_WRITTEN: &str = "How results are written
+
+As json, standard output gets one object. If a command fails before it has an answer, that is \
+{\"error\": NAME, \"message\": TEXT}, and standard error has the same in words. The names stay: \
+refused, unknown_outcome (it may have been executed, or may still be), not_sent (it did not \
+happen, and will not), no_quorum, not_verified, not_authorised, usage, and local for our own \
+configuration, keys and files. A command line that is not understood is told in words alone.";
 
 /// How results are written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -94,7 +103,7 @@ impl Asking {
     }
 
     /// The same; and a receipt is kept in a new file, if one is named. What was done is told
-    /// though the receipt should fail.
+    /// first, though the receipt should fail.
     pub fn run_keeping<T>(
         &self,
         file: Option<&Path>,
@@ -113,7 +122,7 @@ impl Asking {
             Some(Err(why)) => Err(Failure::new(Exit::NoQuorum, why)),
             None => Ok(()),
         };
-        Ok((answer, kept))
+        Ok((answer, kept.map_err(Failure::beside_answer)))
     }
 
     /// What to connect with.
@@ -175,12 +184,18 @@ pub(super) fn failure(error: Error) -> Failure {
         Error::Unreadable => Exit::NotVerified,
         Error::Count(_) => Exit::Local,
     };
-    match error {
+    let name = match &error {
+        Error::Unknown { .. } | Error::Closed => "unknown_outcome",
+        Error::NotSent { .. } => "not_sent",
+        _ => exit.name(),
+    };
+    let failure = match error {
         Error::Unknown { declined: None, .. } | Error::NotSent { .. } | Error::NoQuorum { .. } => {
             Failure::new(exit, format!("{error}; 'quorate status' says what is to be done"))
         }
         error => Failure::new(exit, error),
-    }
+    };
+    failure.named(name)
 }
 
 /// The bytes of a word of the command line.
@@ -214,11 +229,59 @@ pub fn print_value(value: &[u8]) -> Result<(), Failure> {
     }
 }
 
-/// Writes to standard output.
+/// Writes to standard output. A reader that has gone has had enough, which is no failure.
 pub fn print(bytes: &[u8]) -> Result<(), Failure> {
+    print_to_reader(bytes).map(|_| ())
+}
+
+/// Whoever reads standard output.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reader {
+    /// Nobody has said otherwise.
+    Reads,
+    /// More is of no use.
+    HasGone,
+}
+
+/// The same, for those who would go on writing.
+pub fn print_to_reader(bytes: &[u8]) -> Result<Reader, Failure> {
     let mut out = std::io::stdout().lock();
-    let written = out.write_all(bytes).and_then(|()| out.flush());
-    written.map_err(|error| Failure::local(format!("standard output cannot be written: {error}")))
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Ok(()) => Ok(Reader::Reads),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Reader::HasGone),
+        Err(error) => Err(Failure::local(format!("standard output cannot be written: {error}"))),
+    }
+}
+
+/// The most characters of a value that people are shown.
+const MOST_SHOWN: usize = 60;
+
+/// Bytes on one line of a terminal, which they can't take over.
+pub fn shown(bytes: &[u8]) -> String {
+    let (text, mark) = cut(bytes);
+    format!("{text}{mark}")
+}
+
+/// The same in quotes. What says that it was cut stands outside of them: no value can say so
+/// of itself.
+pub fn quoted(bytes: &[u8]) -> String {
+    let (text, mark) = cut(bytes);
+    format!("\"{text}\"{mark}")
+}
+
+/// In quotes, and whole.
+pub fn quoted_whole(bytes: &[u8]) -> String {
+    format!("\"{}\"", String::from_utf8_lossy(bytes).escape_debug())
+}
+
+/// The beginning of a text, and a mark if that is not all.
+fn cut(bytes: &[u8]) -> (String, String) {
+    let text = String::from_utf8_lossy(bytes);
+    let begin = text.chars().take(MOST_SHOWN).flat_map(char::escape_debug).collect();
+    match text.chars().count() > MOST_SHOWN {
+        true => (begin, format!("… ({} bytes)", bytes.len())),
+        false => (begin, String::new()),
+    }
 }
 
 /// Bytes in JSON: as text where they are text, and always in hex.
@@ -246,7 +309,7 @@ pub fn json_how(how: &HowRead) -> Value {
 pub fn say_age(how: &HowRead) {
     if let HowRead::Proved(proved) = how {
         let age = span(age_ms(proved.time));
-        eprintln!("quorate: proved as of checkpoint {}, {age} ago", proved.seq());
+        note!("quorate: proved as of checkpoint {}, {age} ago", proved.seq());
     }
 }
 

@@ -51,7 +51,7 @@ impl Lie {
             Box::new(keys.signer),
             Default::default(),
         );
-        eprintln!("*** REPLICA {} LIES: {} ({}) ***", config.id, role.name, role.about);
+        note!("*** REPLICA {} LIES: {} ({}) ***", config.id, role.name, role.about);
         serving.run(Options { outlet: Box::new(outlet), ..Options::default() })
     }
 }

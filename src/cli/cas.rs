@@ -1,6 +1,6 @@
 //! `quorate cas`: compares, and sets.
 
-use super::access::{Asking, Output, bytes, json_bytes, print, print_json, value};
+use super::access::{Asking, Output, bytes, json_bytes, print, print_json, quoted, value};
 use super::{Exit, Failure};
 use crate::client::{KeyValueClient, Swapped};
 use crate::service::kv::Found;
@@ -50,14 +50,15 @@ impl Cas {
         let (swapped, kept) = self.asking.run_keeping(self.receipt.as_deref(), ask)?;
         match swapped {
             Swapped::Yes(written) => {
-                match self.asking.output() {
-                    Output::Table => print(format!("written at {}\n", written.seq).as_bytes())?,
+                let told = match self.asking.output() {
+                    Output::Table => print(format!("written at {}\n", written.seq).as_bytes()),
                     Output::Json => print_json(&json!({
                         "swapped": true,
                         "seq": written.seq.0,
                         "replaced": written.replaced.map(|seq| seq.0),
-                    }))?,
-                }
+                    })),
+                };
+                told.map_err(Failure::though_done)?;
                 kept
             }
             Swapped::No { found, seq } => {
@@ -73,7 +74,7 @@ impl Cas {
                     }))?;
                 }
                 kept?;
-                Err(Failure::new(Exit::Refused, mismatch(found.as_ref())))
+                Err(Failure::new(Exit::Refused, mismatch(found.as_ref())).beside_answer())
             }
         }
     }
@@ -83,9 +84,7 @@ fn mismatch(found: Option<&Found>) -> String {
     match found {
         None => "nothing was changed: there is nothing under the key".to_owned(),
         Some(found) => {
-            let value = String::from_utf8_lossy(&found.value);
-            let clipped: String = value.chars().take(100).collect();
-            format!("nothing was changed: under the key is {clipped:?}")
+            format!("nothing was changed: under the key is {}", quoted(&found.value))
         }
     }
 }

@@ -1,9 +1,9 @@
 //! `quorate completions`: what a shell needs to complete this command line.
 
-use super::{Arguments, Exit, Failure};
+use super::access::print;
+use super::{Arguments, Failure};
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
-use std::io::Write;
 
 /// Prints to standard output.
 #[derive(Args)]
@@ -21,8 +21,6 @@ impl Completions {
     pub fn run(&self) -> Result<(), Failure> {
         let mut text = Vec::new();
         clap_complete::generate(self.shell, &mut Arguments::command(), "quorate", &mut text);
-        std::io::stdout().write_all(&text).map_err(|error| {
-            Failure::new(Exit::Local, format!("the completions cannot be written ({error})"))
-        })
+        print(&text)
     }
 }

@@ -1,7 +1,7 @@
 //! `quorate config check`: what files are, and what is wrong with them.
 
 use super::Failure;
-use super::access::{Output, print, print_json};
+use super::access::{HOW_WRITTEN, Output, print, print_json};
 use crate::config::{AnyFile, ClientConfig, ClusterFile, ReplicaConfig};
 use crate::crypto::ClusterId;
 use crate::types::Committee;
@@ -22,7 +22,7 @@ pub struct Check {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
     /// How results are written
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    #[arg(short, long, value_enum, default_value_t = Output::Table, long_help = HOW_WRITTEN)]
     output: Output,
 }
 
@@ -79,8 +79,11 @@ impl Check {
         }
         match problems {
             0 => Ok(()),
-            1 => Err(Failure::local("there is a problem, told above")),
-            some => Err(Failure::local(format!("there are {some} problems, told above"))),
+            1 => Err(Failure::local("there is a problem, told above").beside_answer()),
+            some => {
+                let message = format!("there are {some} problems, told above");
+                Err(Failure::local(message).beside_answer())
+            }
         }
     }
 }

@@ -32,13 +32,14 @@ impl Del {
         let ask = async |client: &KeyValueClient| client.delete(&key).await;
         let (removed, kept) = self.asking.run_keeping(self.receipt.as_deref(), ask)?;
         let (seq, was) = (removed.seq, removed.replaced);
-        match self.asking.output() {
-            Output::Json => print_json(&json!({ "seq": seq.0, "removed": was.map(|seq| seq.0) }))?,
+        let told = match self.asking.output() {
+            Output::Json => print_json(&json!({ "seq": seq.0, "removed": was.map(|seq| seq.0) })),
             Output::Table => match was {
-                Some(_) => print(format!("removed at {seq}\n").as_bytes())?,
-                None => print(format!("nothing was there at {seq}\n").as_bytes())?,
+                Some(_) => print(format!("removed at {seq}\n").as_bytes()),
+                None => print(format!("nothing was there at {seq}\n").as_bytes()),
             },
-        }
+        };
+        told.map_err(Failure::though_done)?;
         kept
     }
 }

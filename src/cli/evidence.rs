@@ -2,14 +2,14 @@
 //!
 //! A record proves itself: nobody needs to believe whoever shows it.
 
-use super::access::{Asking, Output, on_runtime, print, print_json};
+use super::access::{Asking, HOW_WRITTEN, Output, on_runtime, print, print_json};
 use super::{Exit, Failure};
-use crate::client::{Silence, Survey, Told, is_refused_by_all};
+use crate::client::{Silence, Survey, Told, is_refused};
 use crate::config::ClusterFile;
 use crate::crypto::Ed25519;
 use crate::message::{Evidence, Verified, Verifier};
 use crate::node::status::Exhibit;
-use crate::types::{Digest, ReplicaId};
+use crate::types::{Committee, Digest, ReplicaId};
 use crate::wire;
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets::NOTHING};
@@ -93,7 +93,7 @@ pub struct Verify {
     #[arg(long, value_name = "FILE")]
     cluster: PathBuf,
     /// How results are written
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    #[arg(short, long, value_enum, default_value_t = Output::Table, long_help = HOW_WRITTEN)]
     output: Output,
 }
 
@@ -118,41 +118,56 @@ impl Collection {
                 Err(why) => {
                     collection.notes.push(format!("replica {replica} was not asked: {why}"))
                 }
-                Ok(exhibits) => {
-                    exhibits.iter().for_each(|one| collection.take(replica, one, verifier));
-                }
+                Ok(exhibits) => collection.take(replica, &exhibits, verifier),
             }
         }
         collection
     }
 
-    fn take(&mut self, from: ReplicaId, exhibit: &Exhibit, verifier: &Verifier<Ed25519>) {
-        match opened(&exhibit.record, verifier) {
-            Err(why) => self.notes.push(format!("replica {from} shows what proves nothing: {why}")),
-            Ok(record) => {
-                let found = self.found.entry(id(&record));
-                let found = found.or_insert_with(|| Found { record, holders: BTreeSet::new() });
-                found.holders.insert(from);
+    /// Takes what one replica shows. What proves nothing is told once, however much it is.
+    fn take(&mut self, from: ReplicaId, exhibits: &[Exhibit], verifier: &Verifier<Ed25519>) {
+        let mut reasons = Vec::new();
+        for exhibit in exhibits {
+            match opened(&exhibit.record, verifier) {
+                Err(why) => reasons.push(why),
+                Ok(record) => {
+                    let found = self.found.entry(id(&record));
+                    let found = found.or_insert_with(|| Found { record, holders: BTreeSet::new() });
+                    found.holders.insert(from);
+                }
             }
         }
+        let Some(first) = reasons.first() else { return };
+        let besides = match reasons.len() - 1 {
+            0 => String::new(),
+            more => format!("; and {more} more"),
+        };
+        self.notes.push(format!("replica {from} shows what proves nothing: {first}{besides}"));
     }
 }
 
 fn collect(asking: &Asking) -> Result<Collection, Failure> {
     let access = asking.access()?;
-    let verifier = Verifier::new(Arc::clone(access.directory.genesis()), Ed25519);
+    let genesis = Arc::clone(access.directory.genesis());
+    let committee = genesis.committee();
+    let verifier = Verifier::new(genesis, Ed25519);
     let survey = Survey::new(access, asking.timeout().unwrap_or(PATIENCE));
     let survey = survey.map_err(Failure::local)?;
     let told = on_runtime(async { Ok(survey.evidence().await) })?;
-    match told.values().next() {
-        Some(Err(first)) if told.values().all(Result::is_err) => Err(nobody(&told, first)),
+    let silent = told.values().filter_map(|one| one.as_ref().err());
+    // A refusal says most, if there is one.
+    match silent.min_by_key(|why| !why.is_refusal) {
+        Some(first) if told.values().all(Result::is_err) => Err(nobody(&told, first, committee)),
         _ => Ok(Collection::of(told, &verifier)),
     }
 }
 
-fn nobody<T>(told: &Told<T>, first: &Silence) -> Failure {
+fn nobody<T>(told: &Told<T>, first: &Silence, committee: Committee) -> Failure {
     let others = told.len() - 1;
-    let exit = if is_refused_by_all(told) { Exit::NotAuthorised } else { Exit::NoQuorum };
+    let exit = match is_refused(told, committee) {
+        true => Exit::NotAuthorised,
+        false => Exit::NoQuorum,
+    };
     let message = format!("no replica answers: {first}; and so, or alike, for {others} more");
     Failure::new(exit, message)
 }
@@ -170,7 +185,7 @@ impl List {
                 if !found.is_empty() {
                     print(format!("{}\n", table(&found)).as_bytes())?;
                 }
-                notes.iter().for_each(|note| eprintln!("{note}"));
+                notes.iter().for_each(|note| note!("{note}"));
             }
         }
         let liars: BTreeSet<String> =
@@ -178,7 +193,7 @@ impl List {
         let liars: Vec<String> = liars.into_iter().collect();
         match found.len() {
             0 => {
-                eprintln!("no replica that answered holds evidence: nobody was caught lying");
+                note!("no replica that answered holds evidence: nobody was caught lying");
                 Ok(())
             }
             some => Err(Failure::new(
@@ -188,7 +203,8 @@ impl List {
                      conflict lies, or runs twice; 'quorate evidence show ID' shows one in full",
                     liars.join(", ")
                 ),
-            )),
+            )
+            .beside_answer()),
         }
     }
 }
@@ -213,7 +229,7 @@ impl Show {
             None => Ok(()),
             Some(path) => {
                 let bytes = [HEAD, wire::encode(&*one.record).as_slice()].concat();
-                super::files::write_new(path, &bytes)
+                super::files::write_new(path, &bytes).map_err(Failure::beside_answer)
             }
         }
     }

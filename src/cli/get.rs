@@ -61,7 +61,8 @@ impl Get {
         }
         let Some(found) = got.found else {
             let key = String::from_utf8_lossy(&key);
-            return Err(Failure::new(Exit::Refused, format!("there is nothing under {key:?}")));
+            let message = format!("there is nothing under {key:?}");
+            return Err(Failure::new(Exit::Refused, message).beside_answer());
         };
         match self.asking.output() {
             Output::Json => Ok(()),
@@ -87,7 +88,7 @@ impl Get {
                 let HowRead::Proved(proved) = &got.how else { return Ok((got, Ok(()))) };
                 let operation = KvOperation::Get { key: key.into() }.to_bytes();
                 let bytes = Kept::of(client, operation.into(), proved).to_bytes();
-                Ok((got, files::write_new(file, &bytes)))
+                Ok((got, files::write_new(file, &bytes).map_err(Failure::beside_answer)))
             }
             (_, file) => self.asking.run_keeping(file.as_deref(), ask),
         }

@@ -2,7 +2,7 @@
 
 use super::Failure;
 use super::access::{
-    Asking, Output, ReadFrom, bytes, json_bytes, json_how, print, print_json, say_age,
+    Asking, Output, ReadFrom, bytes, json_bytes, json_how, print, print_json, say_age, shown,
 };
 use crate::client::{Error, HowRead, KeyValueClient};
 use crate::service::kv::{Item, MOST_LISTED};
@@ -11,9 +11,6 @@ use clap::Args;
 use comfy_table::{Table, presets::NOTHING};
 use serde_json::{Value, json};
 use std::ffi::OsString;
-
-/// The most characters of a value in a table.
-const MOST_SHOWN: usize = 60;
 
 /// Lists the keys that begin with a prefix, in order, with their values. Longer lists are
 /// read piece by piece: each piece is as of one moment, and the whole is not.
@@ -59,7 +56,7 @@ impl List {
                 read.how.iter().for_each(say_age);
                 print(format!("{}\n", table(&items)).as_bytes())?;
                 if next.is_some() {
-                    eprintln!("there are more: raise --limit to see them");
+                    note!("there are more: raise --limit to see them");
                 }
                 Ok(())
             }
@@ -115,14 +112,4 @@ fn table(items: &[Item]) -> Table {
         table.add_row([shown(&item.key), written, shown(&item.found.value)]);
     }
     table
-}
-
-/// Bytes on one line of a terminal, which they can't take over.
-fn shown(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let shown: String = text.chars().take(MOST_SHOWN).flat_map(char::escape_debug).collect();
-    match text.chars().count() > MOST_SHOWN {
-        true => format!("{shown}… ({} bytes)", bytes.len()),
-        false => shown,
-    }
 }

@@ -7,6 +7,13 @@ macro_rules! say {
     };
 }
 
+/// The same on standard error, beside what comes of the command.
+macro_rules! note {
+    ($($words:tt)*) => {
+        $crate::cli::note_line(format_args!($($words)*))
+    };
+}
+
 mod access;
 pub mod bench;
 pub mod byzantine_node;
@@ -27,7 +34,9 @@ mod serve;
 pub mod simulate;
 pub mod status;
 
-use clap::{Parser, Subcommand};
+use access::Output;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use serde_json::json;
 use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
@@ -103,19 +112,37 @@ pub enum Exit {
     Local = 7,
 }
 
+impl Exit {
+    /// For programs: these names stay.
+    fn name(self) -> &'static str {
+        match self {
+            Exit::Refused => "refused",
+            Exit::Usage => "usage",
+            Exit::NoQuorum => "no_quorum",
+            Exit::NotVerified => "not_verified",
+            Exit::NotAuthorised => "not_authorised",
+            Exit::Local => "local",
+        }
+    }
+}
+
 /// What went wrong, for people, and how the process ends.
 #[derive(Debug)]
 pub struct Failure {
     /// How the process ends.
     pub exit: Exit,
+    /// What it is, for programs. The names stay, and are told in [`access::HOW_WRITTEN`].
+    pub name: &'static str,
     /// The fact, the likely cause, the next step.
     pub message: String,
+    /// Whether programs have an answer already, beside which this is no other.
+    has_answer: bool,
 }
 
 impl Failure {
     /// This end, for this reason.
     pub fn new(exit: Exit, message: impl fmt::Display) -> Failure {
-        Failure { exit, message: message.to_string() }
+        Failure { exit, name: exit.name(), message: message.to_string(), has_answer: false }
     }
 
     /// Our own configuration or keys are no good.
@@ -123,9 +150,27 @@ impl Failure {
         Failure::new(Exit::Local, message)
     }
 
-    /// Says it, and ends.
-    fn tell(self) -> ExitCode {
-        eprintln!("quorate: {}", self.message);
+    /// The same under a name that says more than how the process ends.
+    fn named(self, name: &'static str) -> Failure {
+        Failure { name, ..self }
+    }
+
+    /// The same after an answer was written.
+    fn beside_answer(self) -> Failure {
+        Failure { has_answer: true, ..self }
+    }
+
+    /// The same of what was done, and could only not be told.
+    fn though_done(self) -> Failure {
+        Failure { message: format!("it is done, but {}", self.message), ..self }
+    }
+
+    /// Says it, and ends. Programs get one object: the answer, or this.
+    fn tell(self, output: Output) -> ExitCode {
+        if output == Output::Json && !self.has_answer {
+            say!("{}", json!({ "error": self.name, "message": self.message }));
+        }
+        note!("quorate: {}", self.message);
         ExitCode::from(self.exit as u8)
     }
 }
@@ -136,9 +181,18 @@ fn say_line(words: fmt::Arguments) {
     let _ = writeln!(out, "{words}");
 }
 
+fn note_line(words: fmt::Arguments) {
+    let mut beside = std::io::stderr().lock();
+    // `eprintln!` would panic where nobody reads, or the disk is full.
+    let _ = writeln!(beside, "{words}");
+}
+
 /// Runs the command line, and says how the process ends.
 pub fn run() -> ExitCode {
-    let ended = match Arguments::parse().command {
+    let matches = Arguments::command().get_matches();
+    let output = output_wanted(&matches);
+    let arguments = Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    let ended = match arguments.command {
         Command::Init(command) => command.run(),
         Command::Config(Config::Check(command)) => command.run(),
         Command::Demo(command) => command.run(),
@@ -156,5 +210,16 @@ pub fn run() -> ExitCode {
         Command::Bench(command) => command.run(),
         Command::Completions(command) => command.run(),
     };
-    ended.map_or_else(Failure::tell, |()| ExitCode::SUCCESS)
+    ended.map_or_else(|failure| failure.tell(output), |()| ExitCode::SUCCESS)
+}
+
+/// How results are to be written, if the command leaves a choice.
+fn output_wanted(matches: &ArgMatches) -> Output {
+    match matches.subcommand() {
+        Some((_, deeper)) => output_wanted(deeper),
+        None => {
+            let wanted = matches.try_get_one("output").ok().flatten();
+            wanted.copied().unwrap_or(Output::Table)
+        }
+    }
 }

@@ -38,10 +38,11 @@ impl Put {
         let ask = async |client: &KeyValueClient| client.put(&key, &value).await;
         let (written, kept) = self.asking.run_keeping(self.receipt.as_deref(), ask)?;
         let replaced = written.replaced.map(|seq| seq.0);
-        match self.asking.output() {
-            Output::Json => print_json(&json!({ "seq": written.seq.0, "replaced": replaced }))?,
-            Output::Table => print(format!("written at {}\n", written.seq).as_bytes())?,
-        }
+        let told = match self.asking.output() {
+            Output::Json => print_json(&json!({ "seq": written.seq.0, "replaced": replaced })),
+            Output::Table => print(format!("written at {}\n", written.seq).as_bytes()),
+        };
+        told.map_err(Failure::though_done)?;
         kept
     }
 }

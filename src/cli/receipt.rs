@@ -1,6 +1,6 @@
 //! `quorate receipt`: what clients keep to show to others, checked offline.
 
-use super::access::{Output, json_bytes, print, print_json};
+use super::access::{HOW_WRITTEN, Output, json_bytes, print, print_json, quoted, quoted_whole};
 use super::evidence::verifier;
 use super::{Exit, Failure, files};
 use crate::client::proved::Kept;
@@ -31,7 +31,8 @@ impl Command {
 }
 
 /// Checks a receipt, or the proof of a read, on a machine that knows nothing but the
-/// cluster's file. No replica is asked, and none is believed.
+/// cluster's file. No replica is asked, and none is believed. Of long keys and values the
+/// beginning is shown, with a mark; `-o json` has all of them.
 #[derive(Args)]
 #[command(after_help = "Examples:
   quorate put invoice/7 paid --receipt invoice-7.receipt
@@ -47,7 +48,7 @@ pub struct Verify {
     #[arg(long, value_name = "FILE")]
     cluster: PathBuf,
     /// How results are written
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    #[arg(short, long, value_enum, default_value_t = Output::Table, long_help = HOW_WRITTEN)]
     output: Output,
 }
 
@@ -82,9 +83,9 @@ impl Verify {
                 "client": proven.client.0,
                 "number": proven.number.0,
                 "seq": proven.seq.0,
-                "operation": asked_in_words(operation),
+                "operation": asked_in_words(operation, quoted_whole),
                 "operation_hex": json_bytes(operation).1,
-                "result": answered_in_words(result),
+                "result": answered_in_words(result, quoted_whole),
                 "result_hex": json_bytes(result).1,
                 "signed_by": signers,
             }));
@@ -95,9 +96,9 @@ impl Verify {
                  order, and the result is: {}.\nSigned by replicas {}.\n",
                 proven.client,
                 proven.number,
-                asked_in_words(operation),
+                asked_in_words(operation, quoted),
                 proven.seq,
-                answered_in_words(result),
+                answered_in_words(result, quoted),
                 listed(proven.voters.iter().map(|voter| voter.replica)),
             )
             .as_bytes(),
@@ -118,9 +119,9 @@ impl Verify {
                 "client": client.0,
                 "checkpoint": proved.seq().0,
                 "time_us": proved.time.0,
-                "operation": asked_in_words(&operation),
+                "operation": asked_in_words(&operation, quoted_whole),
                 "operation_hex": json_bytes(&operation).1,
-                "result": answered_in_words(&proved.result),
+                "result": answered_in_words(&proved.result, quoted_whole),
                 "result_hex": json_bytes(&proved.result).1,
                 "signed_by": signers.iter().map(|one| one.0).collect::<Vec<_>>(),
             }));
@@ -130,8 +131,8 @@ impl Verify {
                 "It holds. As of checkpoint {}, at {then} by the replicas' agreed time, to {} the \
                  answer is: {}.\nThe state is signed by replicas {}.\n",
                 proved.seq(),
-                asked_in_words(&operation),
-                answered_in_words(&proved.result),
+                asked_in_words(&operation, quoted),
+                answered_in_words(&proved.result, quoted),
                 listed(signers.into_iter()),
             )
             .as_bytes(),
@@ -144,29 +145,26 @@ fn listed(replicas: impl Iterator<Item = ReplicaId>) -> String {
     replicas.join(", ")
 }
 
-/// Bytes on one line of a terminal, which they can't take over.
-fn shown(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).chars().take(60).flat_map(char::escape_debug).collect()
-}
+/// How bytes are put in words: cut, with a mark, or whole.
+type Quote = fn(&[u8]) -> String;
 
-fn asked_in_words(operation: &[u8]) -> String {
+fn asked_in_words(operation: &[u8], quote: Quote) -> String {
     let Ok(operation) = KvOperation::from_bytes(operation) else {
         return format!("{} bytes of another service", operation.len());
     };
     match operation {
-        KvOperation::Put { key, value } => format!("put \"{}\" \"{}\"", shown(&key), shown(&value)),
-        KvOperation::Get { key } => format!("get \"{}\"", shown(&key)),
-        KvOperation::Delete { key } => format!("del \"{}\"", shown(&key)),
+        KvOperation::Put { key, value } => format!("put {} {}", quote(&key), quote(&value)),
+        KvOperation::Get { key } => format!("get {}", quote(&key)),
+        KvOperation::Delete { key } => format!("del {}", quote(&key)),
         KvOperation::CompareAndSet { key, expected, value } => {
-            let expected =
-                expected.map_or("nothing".to_owned(), |one| format!("\"{}\"", shown(&one)));
-            format!("cas \"{}\" from {expected} to \"{}\"", shown(&key), shown(&value))
+            let expected = expected.map_or("nothing".to_owned(), |one| quote(&one));
+            format!("cas {} from {expected} to {}", quote(&key), quote(&value))
         }
-        KvOperation::List { from, .. } => format!("list from \"{}\"", shown(&from)),
+        KvOperation::List { from, .. } => format!("list from {}", quote(&from)),
     }
 }
 
-fn answered_in_words(result: &[u8]) -> String {
+fn answered_in_words(result: &[u8], quote: Quote) -> String {
     let Ok(result) = KvResult::from_bytes(result) else {
         return format!("{} bytes of another service", result.len());
     };
@@ -174,7 +172,7 @@ fn answered_in_words(result: &[u8]) -> String {
         KvResult::Put { .. } => "written".to_owned(),
         KvResult::Got { found: None } => "nothing is there".to_owned(),
         KvResult::Got { found: Some(found) } => {
-            format!("the value \"{}\", written at {}", shown(&found.value), found.written)
+            format!("the value {}, written at {}", quote(&found.value), found.written)
         }
         KvResult::Deleted { removed: None } => "nothing was there".to_owned(),
         KvResult::Deleted { removed: Some(_) } => "removed".to_owned(),
@@ -182,5 +180,32 @@ fn answered_in_words(result: &[u8]) -> String {
         KvResult::Mismatch { .. } => "something else was there, and nothing was changed".to_owned(),
         KvResult::Listed { items, .. } => format!("a list of {}", items.len()),
         KvResult::Refused(refusal) => format!("refused: {refusal}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONDITION: &str = "unless she owes me more";
+
+    /// A promise whose condition comes late.
+    fn promise() -> String {
+        format!("I owe Anna 1000 crowns{}{CONDITION}", " ".repeat(60))
+    }
+
+    #[test]
+    fn a_condition_that_comes_late_is_not_left_out_unmarked() {
+        let value = promise().as_str().into();
+        let operation = KvOperation::Put { key: "debt".into(), value }.to_bytes();
+        let shown = asked_in_words(&operation, quoted);
+        assert!(!shown.contains(CONDITION) && shown.ends_with("\"… (105 bytes)"), "{shown}");
+        let whole = asked_in_words(&operation, quoted_whole);
+        assert!(whole.ends_with(&format!("{CONDITION}\"")), "{whole}");
+    }
+
+    #[test]
+    fn no_value_says_of_itself_that_it_was_cut() {
+        assert_eq!(quoted("all\"… (105 bytes)".as_bytes()), r#""all\"… (105 bytes)""#);
     }
 }

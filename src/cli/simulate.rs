@@ -5,6 +5,8 @@ mod expected;
 mod runs;
 mod show;
 
+use super::Exit;
+use super::access::{HOW_WRITTEN, Output};
 use crate::byzantine::cast;
 use crate::sim::shrink::{Failing, Shrunk, shrink};
 use crate::sim::{Control, Invariant, Options, Plan, Report};
@@ -13,7 +15,6 @@ use runs::{Failure, Sum};
 use std::ops::Range;
 use std::process::ExitCode;
 
-const USAGE: u8 = 2;
 const SAFETY: u8 = 10;
 const PROGRESS: u8 = 11;
 const PANIC: u8 = 12;
@@ -64,19 +65,11 @@ pub struct Simulate {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     jobs: Option<u16>,
     /// How the result is printed
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "table")]
-    output: Format,
+    #[arg(short, long, value_enum, default_value_t = Output::Table, long_help = HOW_WRITTEN)]
+    output: Output,
     /// List the behaviours of liars
     #[arg(long)]
     list: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    /// For people
-    Table,
-    /// For programs: one object
-    Json,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -110,10 +103,9 @@ impl Simulate {
         if let Some(name) = &self.behaviour
             && !cast().iter().any(|role| role.name == name)
         {
-            eprintln!(
-                "quorate: there is no behaviour {name:?}; 'quorate simulate --list' names them"
-            );
-            return ExitCode::from(USAGE);
+            let message =
+                format!("there is no behaviour {name:?}; 'quorate simulate --list' names them");
+            return super::Failure::new(Exit::Usage, message).tell(self.output);
         }
         runs::keep_panics();
         let range = self.seed.map_or(self.seeds.clone(), |seed| seed..seed.saturating_add(1));
@@ -167,8 +159,8 @@ impl Simulate {
             told.push(format!("trace digest {}", report.digest));
         }
         match self.output {
-            Format::Table => told.iter().for_each(|line| say!("{line}")),
-            Format::Json => told.iter().for_each(|line| eprintln!("{line}")),
+            Output::Table => told.iter().for_each(|line| say!("{line}")),
+            Output::Json => told.iter().for_each(|line| note!("{line}")),
         }
         sum
     }
@@ -179,14 +171,14 @@ impl Simulate {
             Failure::Panic(..) => Failing::Panic,
             Failure::Violation(report) => Failing::Invariant(report.violation.as_ref()?.invariant),
         };
-        eprintln!("seed {} fails; looking for less that fails alike", failure.seed());
+        note!("seed {} fails; looking for less that fails alike", failure.seed());
         shrink(&options, Plan::of(&options), failing)
     }
 
     fn print(&self, sum: &Sum, shrunk: Option<&Shrunk>, never: &[String]) {
         let again = sum.failure.as_ref().map(|failure| self.again(failure.seed()));
         let again = again.unwrap_or_default();
-        if self.output == Format::Json {
+        if self.output == Output::Json {
             return say!("{:#}", show::as_json(sum, shrunk, never, &again));
         }
         say!("{}\n\n{}\n", show::coverage(sum), show::totals(sum));

@@ -83,7 +83,7 @@ mod tests;
 
 pub use driver::{
     Access, Client, ConnectError, Error, Got, KeyValueClient, List, Missing, Onlooker, Read,
-    ReadHow, Silence, Survey, Swapped, Told, Written, is_refused_by_all,
+    ReadHow, Silence, Survey, Swapped, Told, Written, is_refused,
 };
 pub use outcome::{
     Answer, Done, Fate, Freshness, HowRead, NoReceipts, Outcome, SubmitError, Ticket, ToReplica,

@@ -248,7 +248,11 @@ impl Metrics {
         );
         quorate.register("executed", "The last number executed", states.executed.clone());
         quorate.register("stable", "The stable checkpoint", states.stable.clone());
-        quorate.register("lag", "Numbers behind the furthest peer", states.lag.clone());
+        quorate.register(
+            "lag",
+            "Numbers behind what an honest peer has executed",
+            states.lag.clone(),
+        );
         quorate.register("patience_seconds", "Wait before a view change", states.patience.clone());
         quorate.register("evidence", "Records of lies held", states.evidence.clone());
         quorate.register("transferring", "1 while it fetches a state", states.transferring.clone());

@@ -228,9 +228,11 @@ impl Status {
         self.standing == VOTING
     }
 
-    /// How many numbers it is behind the furthest peer, by that one's word.
+    /// How many numbers it is behind what an honest peer has executed, by their words.
     pub fn lag(&self) -> u64 {
-        let furthest = self.peers.iter().filter_map(|peer| peer.executed).max();
+        // Of the others, no more than a third may lie.
+        let furthest =
+            backed(self.peers.iter().filter_map(|peer| peer.executed), self.peers.len() / 3);
         furthest.unwrap_or(0).saturating_sub(self.executed)
     }
 
@@ -265,6 +267,14 @@ impl Status {
         }
         obstacles
     }
+}
+
+/// The highest number of which an honest one is sure to claim as much, if so many of those
+/// that claim may lie; none if no more claim than that.
+pub fn backed(claims: impl Iterator<Item = u64>, faults: usize) -> Option<u64> {
+    let mut claims: Vec<u64> = claims.collect();
+    claims.sort_unstable();
+    claims.into_iter().rev().nth(faults)
 }
 
 /// A replica takes a step whenever it wants to act by itself. One that wanted to, and has taken
@@ -332,4 +342,45 @@ pub fn hex(bytes: &[u8]) -> String {
         write!(text, "{byte:02x}").expect("writing to a string does not fail");
         text
     })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// What a replica tells that is in view 0 and waits for nothing, but for these fields.
+    pub(crate) fn said(id: u16, but_for: &Value) -> Status {
+        let mut told = json!({
+            "id": id, "version": "0", "cluster": "", "up_ms": 1, "view": 0, "active": true,
+            "primary": 0, "role": if id == 0 { "primary" } else { "backup" },
+            "standing": "voting", "running": "running", "executed": 7, "stable": 0,
+            "stable_certificate": null, "transferring": false, "diverged": false,
+            "patience_ms": 2_000, "wakes_in_ms": 100, "suspicion": null, "evidence": [],
+            "peers": [], "held": {
+                "slots": 0, "prepared": 0, "decided": 0, "bodies": 0, "waiting": 0, "promises": 0,
+            },
+        });
+        for (name, value) in but_for.as_object().expect("an object") {
+            told[name] = value.clone();
+        }
+        serde_json::from_value(told).expect("all fields are there")
+    }
+
+    #[test]
+    fn a_peer_that_claims_more_than_any_other_leaves_nobody_behind() {
+        let lag = |executed: [Option<u64>; 3]| {
+            let peer = |executed: &Option<u64>| {
+                json!({
+                    "id": 1, "connected": true, "reason": null, "seen_ms": null, "view": null,
+                    "executed": executed, "stable": null,
+                })
+            };
+            let peers: Vec<Value> = executed.iter().map(peer).collect();
+            said(0, &json!({ "peers": peers })).lag()
+        };
+        assert_eq!(lag([Some(u64::MAX), Some(7), Some(5)]), 0);
+        assert_eq!(lag([Some(u64::MAX), Some(9), Some(5)]), 2);
+        assert_eq!(lag([Some(u64::MAX), None, None]), 0);
+    }
 }

@@ -4,6 +4,8 @@ use crate::support::{PATIENCE, brisk};
 use quorate::cluster::{Cluster, Processes, ports};
 use quorate::config::{self, InitOptions, Ports};
 use serde_json::Value;
+use std::fs::File;
+use std::io::PipeWriter;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Instant;
@@ -215,6 +217,138 @@ fn a_node_that_is_told_so_ends_with_its_standard_input() {
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
 }
 
+/// A pipe that nobody reads: what is written to it fails.
+fn unread() -> PipeWriter {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    writer
+}
+
+/// Whoever read its log has gone, or the disk that the log goes to is full.
+#[test]
+fn a_node_whose_log_cannot_be_written_goes_on() {
+    let folder = folder();
+    let options = InitOptions {
+        directory: folder.path().join("cluster"),
+        ports: Ports::Given(ports::free(4)),
+        ..InitOptions::default()
+    };
+    let layout = config::init(&options).expect("a new folder");
+    let mut command = Command::new(PROGRAM);
+    command.args(["node", "--until-stdin-closes", "--config"]).arg(&layout.replicas[0]);
+    command.stdin(Stdio::piped()).stderr(unread());
+    let mut child = command.spawn().expect("the binary starts");
+    drop(child.stdin.take());
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn a_command_whose_complaint_nobody_reads_ends_with_its_own_code() {
+    let folder = folder();
+    let mut command = Command::new(PROGRAM);
+    command.current_dir(folder.path()).args(["get", "key", "--config", "nothing"]).stderr(unread());
+    assert_eq!(command.status().expect("the binary starts").code(), Some(7));
+}
+
+#[test]
+fn a_reader_that_has_gone_has_had_enough() {
+    let folder = folder();
+    let _processes = processes(&folder, &[]);
+    assert_eq!(asked(&folder, &["put", "key", "value"]).status.code(), Some(0));
+    let commands = [
+        &["get", "key"][..],
+        &["list", "-o", "json"],
+        &["put", "key", "other"],
+        &["status", "--watch"],
+        &["status", "--watch", "-o", "json"],
+    ];
+    let client = ["--config", "cluster/config/client-0.toml"];
+    let commands = commands.into_iter().map(|command| [command, &client].concat());
+    for command in commands.chain([vec!["completions", "bash"]]) {
+        let mut program = Command::new(PROGRAM);
+        program.current_dir(folder.path()).args(&command).stdout(unread());
+        let output = program.stderr(Stdio::piped()).output().expect("the binary starts");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), &*told), (Some(0), ""), "{command:?}");
+    }
+}
+
+/// Whoever took it for a failure would do it again.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_write_that_cannot_be_told_of_is_said_to_be_done() {
+    let folder = folder();
+    let _processes = processes(&folder, &[]);
+    for command in
+        [&["put", "key", "1"][..], &["cas", "key", "2", "--expect", "1"], &["del", "key"]]
+    {
+        let full = File::options().write(true).open("/dev/full").expect("it is there");
+        let mut program = Command::new(PROGRAM);
+        program.current_dir(folder.path()).args(command);
+        program.args(["--config", "cluster/config/client-0.toml"]).stdout(full);
+        let output = program.stderr(Stdio::piped()).output().expect("the binary starts");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(7), "{command:?}: {told}");
+        assert!(told.contains("it is done, but standard output"), "{command:?}: {told}");
+    }
+}
+
+/// The one object on standard output, and the exit code.
+fn object(output: &Output) -> (Value, Option<i32>) {
+    let told = text(output);
+    let object = serde_json::from_str(&told);
+    (object.unwrap_or_else(|error| panic!("{error}: {told}")), output.status.code())
+}
+
+#[test]
+fn programs_get_one_object_whatever_comes_of_a_command() {
+    let folder = folder();
+    let mut processes = processes(&folder, &[]);
+    let json = |arguments: &[&str]| {
+        let output = asked(&folder, &[arguments, &["--timeout", "2s", "-o", "json"]].concat());
+        let (object, code) = object(&output);
+        let error = object["error"].as_str().map(str::to_owned);
+        let in_words = String::from_utf8_lossy(&output.stderr).into_owned();
+        let message = object["message"].as_str().unwrap_or_default();
+        assert!(in_words.contains(message), "{object} {in_words}");
+        (error, code)
+    };
+    let named = |name: &str, code| (Some(name.to_owned()), Some(code));
+    assert_eq!(json(&["put", "key", "1"]), (None, Some(0)));
+    let answers_that_fail = [&["get", "nothing"][..], &["cas", "key", "1", "--absent"]];
+    for answer in answers_that_fail {
+        assert_eq!(json(answer), (None, Some(1)), "{answer:?}");
+    }
+    assert_eq!(json(&["put", "", "1"]), named("refused", 1));
+    assert_eq!(json(&["get", "key", "--read", "quorum", "--receipt", "r"]), named("usage", 2));
+    processes.kill(2);
+    processes.kill(3);
+    assert_eq!(json(&["put", "key", "2"]), named("unknown_outcome", 3));
+    assert_eq!(json(&["get", "key"]), named("no_quorum", 3));
+    assert_eq!(json(&["status"]), (None, Some(3)));
+    processes.kill(0);
+    processes.kill(1);
+    assert_eq!(json(&["put", "key", "3"]), named("not_sent", 3));
+    assert_eq!(json(&["evidence", "list"]), named("no_quorum", 3));
+}
+
+#[test]
+fn programs_get_one_object_of_what_is_wrong_with_files() {
+    let folder = folder();
+    let json = |arguments: &[&str]| {
+        let (object, code) = object(&quorate(&folder, &[arguments, &["-o", "json"]].concat()));
+        (object["error"].as_str().map(str::to_owned), code)
+    };
+    let local = (Some("local".to_owned()), Some(7));
+    assert_eq!(json(&["get", "key", "--config", "nothing"]), local);
+    assert_eq!(json(&["receipt", "verify", "nothing", "--cluster", "nothing"]), local);
+    assert_eq!(json(&["evidence", "verify", "nothing", "--cluster", "nothing"]), local);
+    assert_eq!(json(&["bench", "--cluster", "nothing"]), local);
+    assert_eq!(json(&["config", "check", "nothing"]), (None, Some(7)));
+    let usage = (Some("usage".to_owned()), Some(2));
+    assert_eq!(json(&["simulate", "--behaviour", "nothing"]), usage);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_in_one_process_serves_though_a_replica_stops_and_another_conspires() {
     let builder = Cluster::builder().replicas(7).byzantine(5, "two-faced").parameters(brisk());
@@ -237,7 +371,7 @@ async fn a_cluster_in_one_process_serves_though_a_replica_stops_and_another_cons
 #[test]
 fn the_client_of_another_cluster_is_not_authorised() {
     let folder = folder();
-    let _processes = processes(&folder, &[]);
+    let mut processes = processes(&folder, &[]);
     let ports = ports::free(4);
     let options = InitOptions {
         directory: folder.path().join("other"),
@@ -255,11 +389,18 @@ fn the_client_of_another_cluster_is_not_authorised() {
     let text = moved.fold(text, |text, (from, to)| text.replace(&from, &to));
     std::fs::write(&other.cluster, text).expect("a disk");
     let client = ["--config", "other/config/client-0.toml"];
-    for command in [&["status"][..], &["evidence", "list"], &["get", "key"], &["put", "key", "1"]] {
-        let output = quorate(&folder, &[command, &client].concat());
-        let told = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(6), "{command:?}: {told}");
-    }
+    let commands = [&["status"][..], &["evidence", "list"], &["get", "key"], &["put", "key", "1"]];
+    let are_refused = || {
+        for command in commands {
+            let output = quorate(&folder, &[command, &client].concat());
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(6), "{command:?}: {told}");
+        }
+    };
+    are_refused();
+    // That one is down as well changes nothing.
+    processes.kill(3);
+    are_refused();
     let replica = ["get", "key", "--config", "other/config/replica-0.toml"];
     let output = quorate(&folder, &replica);
     assert_eq!(output.status.code(), Some(7));

@@ -21,7 +21,7 @@ mod traffic;
 mod usage;
 mod work;
 
-use super::access::{Output, print, print_json};
+use super::access::{HOW_WRITTEN, Output, print, print_json};
 use super::{Exit, Failure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -105,7 +105,7 @@ pub struct Bench {
     #[arg(long, value_name = "FILE.svg")]
     plot: Option<PathBuf>,
     /// How the figures are printed
-    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    #[arg(short, long, value_enum, default_value_t = Output::Table, long_help = HOW_WRITTEN)]
     output: Output,
 }
 

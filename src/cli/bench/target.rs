@@ -244,7 +244,7 @@ impl Drop for Target {
         if let Some(folder) = &self.folder
             && let Err(error) = std::fs::remove_dir_all(folder)
         {
-            eprintln!("quorate: {} stays ({error}): remove it", folder.display());
+            note!("quorate: {} stays ({error}): remove it", folder.display());
         }
     }
 }

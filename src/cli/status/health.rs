@@ -7,6 +7,7 @@ use crate::client::{Silence, Told};
 use crate::crypto::Ed25519;
 use crate::message::{CheckpointCertificate, Verifier};
 use crate::node::Status;
+use crate::node::status::backed;
 use crate::types::{Committee, ReplicaId};
 use crate::wire;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,9 @@ const FETCHING: &str = "fetching the state";
 
 /// What a replica does that takes no steps, and does not say why.
 const HANGS: &str = "hangs";
+
+/// What a replica does whose certificate proves nothing.
+const SHOWS_A_FALSE_CERTIFICATE: &str = "shows a false certificate";
 
 /// What to do while views change.
 const CHANGING: &str = "wait: views change by themselves, with a patience that doubles each time; \
@@ -62,7 +66,8 @@ pub(super) struct Row {
     pub(super) trouble: Option<String>,
     /// Why and for what it last asked for another view.
     pub(super) suspicion: Option<String>,
-    /// How many numbers it is behind the furthest, by their words.
+    /// How many numbers it is behind what an honest one has executed; none if too few answer
+    /// to have one among them for sure.
     pub(super) lag: Option<u64>,
     /// How long ago anybody heard of it, in milliseconds, by their words.
     pub(super) seen_ms: Option<u64>,
@@ -90,16 +95,21 @@ impl Health {
         committee: Committee,
         addresses: &BTreeMap<ReplicaId, String>,
     ) -> Health {
-        let furthest = told.values().flatten().map(|status| status.executed).max();
+        let executed = told.values().flatten().map(|status| status.executed);
+        let furthest = backed(executed, committee.faults());
         let heard = heard_by_others(&told);
-        let row = |(id, claims): (ReplicaId, Result<Status, Silence>)| Row {
-            id,
-            proved: proved(&claims, verifier),
-            trouble: trouble(id, &claims, convicted.contains(&id)),
-            suspicion: claims.as_ref().ok().and_then(suspicion),
-            lag: claims.as_ref().ok().zip(furthest).map(|(one, most)| most - one.executed),
-            seen_ms: claims.as_ref().map_or(heard.get(&id).copied(), |_| Some(0)),
-            claims,
+        let row = |(id, claims): (ReplicaId, Result<Status, Silence>)| {
+            let proved = proved(&claims, verifier);
+            let behind = |(one, most): (&Status, u64)| most.saturating_sub(one.executed);
+            Row {
+                id,
+                trouble: trouble(id, &claims, &proved, convicted.contains(&id)),
+                suspicion: claims.as_ref().ok().and_then(suspicion),
+                lag: claims.as_ref().ok().zip(furthest).map(behind),
+                seen_ms: claims.as_ref().map_or(heard.get(&id).copied(), |_| Some(0)),
+                proved,
+                claims,
+            }
         };
         let rows: Vec<Row> = told.into_iter().map(row).collect();
         let taking_part = rows.iter().filter(|row| row.trouble.is_none()).count();
@@ -183,7 +193,12 @@ fn proved(claims: &Result<Status, Silence>, verifier: &Verifier<Ed25519>) -> Res
 }
 
 /// Why a replica does not take part.
-fn trouble(id: ReplicaId, claims: &Result<Status, Silence>, is_convicted: bool) -> Option<String> {
+fn trouble(
+    id: ReplicaId,
+    claims: &Result<Status, Silence>,
+    proved: &Result<u64, String>,
+    is_convicted: bool,
+) -> Option<String> {
     let status = match claims {
         Ok(status) => status,
         Err(Silence { is_refusal: true, .. }) => return Some("refuses us".to_owned()),
@@ -191,6 +206,9 @@ fn trouble(id: ReplicaId, claims: &Result<Status, Silence>, is_convicted: bool) 
     };
     if is_convicted {
         return Some("caught lying".to_owned());
+    }
+    if proved.is_err() {
+        return Some(SHOWS_A_FALSE_CERTIFICATE.to_owned());
     }
     if let Some(behaviour) = &status.malicious {
         return Some(format!("lies: {behaviour}"));
@@ -245,6 +263,10 @@ fn advice(row: &Row, addresses: &BTreeMap<ReplicaId, String>, quorum: usize) -> 
         Err(why) => {
             let address = addresses.get(&id).map_or("its address", String::as_str);
             format!("start replica {id}, or mend the way to {address}: {why}")
+        }
+        Ok(_) if trouble == SHOWS_A_FALSE_CERTIFICATE => {
+            let why = row.proved.as_ref().err().map_or("it proves nothing", String::as_str);
+            format!("replica {id} {trouble} ({why}): stop it, and find out who runs it")
         }
         Ok(status) if status.running != crate::node::status::RUNNING => {
             format!("replica {id}: {}", helps(&status.running))
@@ -302,5 +324,51 @@ pub(in crate::cli) fn span(ms: u64) -> String {
         ms if ms < 60_000 => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
         ms if ms < 3_600_000 => format!("{} min", ms / 60_000),
         ms => format!("{} h", ms / 3_600_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::SecretKey;
+    use crate::message::{Genesis, Parameters};
+    use crate::node::status::tests::said;
+    use serde_json::{Value, json};
+
+    /// What follows from what four replicas say, each like any other but for these fields.
+    fn health(but_for: [Value; 4]) -> Health {
+        let keys = |seeds: std::ops::Range<u8>| {
+            seeds.map(|seed| SecretKey::from_seed(&[seed; 32]).public()).collect()
+        };
+        let genesis = Genesis {
+            name: b"story".to_vec().into(),
+            replicas: keys(0..4),
+            clients: keys(9..10),
+            parameters: Parameters::default(),
+        };
+        let genesis = genesis.checked().expect("a good genesis");
+        let committee = genesis.committee();
+        let verifier = Verifier::new(genesis, Ed25519);
+        let statuses = (0..).zip(&but_for).map(|(id, but_for)| said(id, but_for));
+        let told = statuses.map(|status| (ReplicaId(status.id), Ok(status))).collect();
+        Health::of(told, &BTreeSet::new(), &verifier, committee, &BTreeMap::new())
+    }
+
+    #[test]
+    fn who_shows_a_false_certificate_does_not_take_part() {
+        let lies = json!({ "stable": 8, "stable_certificate": "00ff" });
+        let health = health([json!({}), lies, json!({}), json!({})]);
+        assert_eq!(health.verdict, Verdict::Reduced);
+        assert_eq!(health.rows[1].trouble.as_deref(), Some("shows a false certificate"));
+        assert!(health.advice[0].contains("replica 1 shows a false certificate"));
+        assert!(health.rows[0].trouble.is_none(), "none is no lie");
+    }
+
+    #[test]
+    fn one_liar_that_claims_to_be_far_ahead_leaves_nobody_behind() {
+        let lies = json!({ "executed": u64::MAX });
+        let health = health([json!({ "executed": 4 }), lies, json!({}), json!({})]);
+        let lags: Vec<Option<u64>> = health.rows.iter().map(|row| row.lag).collect();
+        assert_eq!(lags, [Some(3), Some(0), Some(0), Some(0)]);
     }
 }

@@ -3,10 +3,10 @@
 mod health;
 mod waits;
 
-use super::access::{Asking, Output, on_runtime, print, print_json};
+use super::access::{Asking, Output, Reader, on_runtime, print, print_to_reader};
 use super::evidence::opened;
 use super::{Exit, Failure};
-use crate::client::{Survey, Told, is_refused_by_all};
+use crate::client::{Survey, Told, is_refused};
 use crate::crypto::Ed25519;
 use crate::message::Verifier;
 use crate::node::Status;
@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 Exit codes: 0 it serves, 2 usage, 3 it does not serve, 6 not authorised, 7 local configuration or
 keys")]
 pub struct Look {
-    /// Look again and again, until Ctrl-C
+    /// Look again and again, until Ctrl-C, or until nobody reads what is written
     #[arg(long)]
     watch: bool,
     /// How long to wait before looking again
@@ -62,19 +62,22 @@ impl Look {
         on_runtime(async {
             loop {
                 let told = survey.statuses().await;
-                let is_refused = is_refused_by_all(&told);
+                let is_refused = is_refused(&told, committee);
                 let convicted = convicted(&survey, &told, &verifier).await;
                 let health = Health::of(told, &convicted, &verifier, committee, &addresses);
-                self.show(&health, &cluster.to_string(), &addresses)?;
+                let reader = self.show(&health, &cluster.to_string(), &addresses)?;
                 match self.watch {
+                    true if reader == Reader::HasGone => return Ok(()),
                     true => tokio::time::sleep(self.every).await,
                     false if health.verdict.serves() => return Ok(()),
                     false if is_refused => {
-                        let message = "no replica takes this client for a member of its cluster";
-                        return Err(Failure::new(Exit::NotAuthorised, message));
+                        let message =
+                            "the replicas do not take this client for a member of their cluster";
+                        return Err(Failure::new(Exit::NotAuthorised, message).beside_answer());
                     }
                     false => {
-                        return Err(Failure::new(Exit::NoQuorum, "the cluster does not serve"));
+                        let message = "the cluster does not serve";
+                        return Err(Failure::new(Exit::NoQuorum, message).beside_answer());
                     }
                 }
             }
@@ -86,14 +89,15 @@ impl Look {
         health: &Health,
         cluster: &str,
         addresses: &BTreeMap<ReplicaId, String>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Reader, Failure> {
         if self.asking.output() == Output::Json {
-            return print_json(&in_json(health, cluster, addresses));
+            let value = in_json(health, cluster, addresses);
+            return print_to_reader(format!("{value}\n").as_bytes());
         }
         if self.watch && std::io::stdout().is_terminal() {
             print(b"\x1b[2J\x1b[H")?;
         }
-        print(in_words(health, cluster).as_bytes())
+        print_to_reader(in_words(health, cluster).as_bytes())
     }
 }
 
@@ -172,7 +176,7 @@ fn cells(row: &Row) -> Vec<String> {
             false => format!("{} (not open)", status.view),
         },
         status.executed.to_string(),
-        row.lag.unwrap_or_default().to_string(),
+        row.lag.map_or_else(none, |lag| lag.to_string()),
         status.stable.to_string(),
         match &row.proved {
             Ok(seq) => seq.to_string(),

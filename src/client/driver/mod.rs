@@ -31,7 +31,7 @@ mod task;
 pub use error::{ConnectError, Error, Missing};
 pub use key_value::{Got, KeyValueClient, List, Read, ReadHow, Swapped, Written};
 pub use numbers::CountError;
-pub use survey::{Silence, Survey, Told, is_refused_by_all};
+pub use survey::{Silence, Survey, Told, is_refused};
 
 use super::outcome::{Answer, Done, Freshness, NoReceipts, Outcome, Unread};
 use super::receipt::Receipt;

@@ -41,11 +41,12 @@ impl Display for Silence {
     }
 }
 
-/// Whether none of those who were asked takes this side for a member: its file is of
-/// another cluster, or theirs is.
-pub fn is_refused_by_all<T>(told: &Told<T>) -> bool {
-    let refuses = |one: &Result<T, Silence>| one.as_ref().is_err_and(|why| why.is_refusal);
-    !told.is_empty() && told.values().all(refuses)
+/// Whether this side is taken for no member: its file is of another cluster, or theirs is.
+/// Nobody answers, and among those who refuse one is honest; the others may be down.
+pub fn is_refused<T>(told: &Told<T>, committee: Committee) -> bool {
+    let refuses = |one: &&Result<T, Silence>| one.as_ref().is_err_and(|why| why.is_refusal);
+    told.values().all(Result::is_err)
+        && told.values().filter(refuses).count() >= committee.weak_quorum()
 }
 
 /// See the module's head.
