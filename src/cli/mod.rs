@@ -131,7 +131,7 @@ impl Exit {
 pub struct Failure {
     /// How the process ends.
     pub exit: Exit,
-    /// What it is, for programs. The names stay, and are told in [`access::HOW_WRITTEN`].
+    /// What it is, for programs. The names stay, and are told in the help of `-o`.
     pub name: &'static str,
     /// The fact, the likely cause, the next step.
     pub message: String,
