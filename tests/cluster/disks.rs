@@ -267,7 +267,7 @@ async fn anothers_disk_is_refused_and_named() {
 async fn a_second_process_on_one_disk_is_refused_and_named() {
     let mut story = Story::begin().await;
     let config = &story.cluster.layout.replicas[usize::from(ODD)];
-    let (listen, admin) = crate::support::ports(1)[0];
+    let (listen, admin) = quorate::cluster::ports::free(1)[0];
     let second = config.with_file_name("second.toml");
     let text = fs::read_to_string(config).expect("it is there");
     let own = format!("\"127.0.0.1:{}\"", story.processes.admin(ODD).port());

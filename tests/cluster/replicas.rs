@@ -127,7 +127,7 @@ async fn a_primary_that_lies_is_replaced_and_the_client_is_served() {
 async fn one_data_directory_is_one_nodes() {
     let mut cluster = Cluster::start(Parameters::default()).await;
     let mut setup = cluster.setup(0);
-    let free = crate::support::ports(1)[0];
+    let free = quorate::cluster::ports::free(1)[0];
     setup.listen.set_port(free.0);
     setup.admin.set_port(free.1);
     let second = quorate::node::Node::start(setup, Options::default()).await;

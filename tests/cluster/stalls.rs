@@ -1,6 +1,6 @@
 //! Processes that stand still, and networks that delay, cut, and swallow.
 
-use crate::support::{Cluster, LOOK, PATIENCE, brisk, edited, ports, programs, until, within};
+use crate::support::{Cluster, LOOK, PATIENCE, brisk, edited, programs, until, within};
 use quorate::client::KeyValueClient;
 use quorate::cluster::{Processes, admin};
 use quorate::node::Status;
@@ -155,7 +155,7 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut way: watch::R
 async fn a_network_that_delays_cuts_and_swallows_is_survived() {
     let cluster = Cluster::files(brisk());
     let mut proxies = Vec::new();
-    for (id, (inner, _)) in ports(4).into_iter().enumerate() {
+    for (id, (inner, _)) in quorate::cluster::ports::free(4).into_iter().enumerate() {
         let listed = cluster.config(id).cluster.replicas[id].address.clone();
         let own = format!("listen = \"127.0.0.1:{inner}\"\n\n[log]");
         edited(&cluster.layout.replicas[id], "[log]", &own);

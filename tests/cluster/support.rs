@@ -1,7 +1,7 @@
 //! A whole cluster in this process: real files, sockets and threads, each test its own.
 
 use quorate::client::{Access, Client, KeyValueClient};
-use quorate::cluster::Processes;
+use quorate::cluster::{Processes, ports};
 use quorate::config::{self, ClientConfig, InitOptions, Layout, Ports, ReplicaConfig};
 use quorate::message::Parameters;
 use quorate::node::{Handle, Node, NodeError, Options, Setup};
@@ -9,9 +9,7 @@ use quorate::storage::{self, Storage};
 use quorate::types::{Digest, ReplicaId, Seq, Span};
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -54,7 +52,7 @@ pub struct Cluster {
 impl Cluster {
     /// The files of a cluster, of which no replica runs yet.
     pub fn files(parameters: Parameters) -> Cluster {
-        Cluster::files_at(parameters, ports(4))
+        Cluster::files_at(parameters, ports::free(4))
     }
 
     /// The same at these ports.
@@ -169,22 +167,4 @@ pub fn states(cluster: &Cluster, id: usize) -> BTreeMap<Seq, Digest> {
     let opened = Storage::open(&config.data, identity, options, |_| ());
     let (_, found) = opened.expect("it stopped in order");
     found.states.iter().map(|(seq, tree)| (*seq, tree.digest())).collect()
-}
-
-/// Pairs of ports that nobody listens at. They are below those that the system gives out,
-/// so a replica that is down for a while finds its own again.
-pub fn ports(pairs: usize) -> Vec<(u16, u16)> {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    const FIRST: u32 = 12_000;
-    const COUNT: u32 = 20_000;
-    let mut free = Vec::new();
-    while free.len() < 2 * pairs {
-        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed));
-        let port = FIRST + (std::process::id().wrapping_mul(131) + step) % COUNT;
-        let port = u16::try_from(port).expect("a port");
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-            free.push(port);
-        }
-    }
-    free.chunks(2).map(|pair| (pair[0], pair[1])).collect()
 }
