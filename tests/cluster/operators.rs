@@ -199,9 +199,8 @@ fn receipts_and_proofs_are_checked_by_the_clusters_file_alone() {
     assert_eq!(verify("nothing").status.code(), Some(7));
 }
 
-/// A child ends when its parent is gone, however that went.
-#[test]
-fn a_node_that_is_told_so_ends_with_its_standard_input() {
+/// How a node ends whose standard input is closed at once, and whose log goes there.
+fn node_until_stdin_closes(log: Stdio) -> Option<i32> {
     let folder = folder();
     let options = InitOptions {
         directory: folder.path().join("cluster"),
@@ -211,10 +210,16 @@ fn a_node_that_is_told_so_ends_with_its_standard_input() {
     let layout = config::init(&options).expect("a new folder");
     let mut command = Command::new(PROGRAM);
     command.args(["node", "--until-stdin-closes", "--config"]).arg(&layout.replicas[0]);
-    command.stdin(Stdio::piped()).stderr(Stdio::null());
+    command.stdin(Stdio::piped()).stderr(log);
     let mut child = command.spawn().expect("the binary starts");
     drop(child.stdin.take());
-    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    child.wait().expect("it ends").code()
+}
+
+/// A child ends when its parent is gone, however that went.
+#[test]
+fn a_node_that_is_told_so_ends_with_its_standard_input() {
+    assert_eq!(node_until_stdin_closes(Stdio::null()), Some(0));
 }
 
 /// A pipe that nobody reads: what is written to it fails.
@@ -227,19 +232,7 @@ fn unread() -> PipeWriter {
 /// Whoever read its log has gone, or the disk that the log goes to is full.
 #[test]
 fn a_node_whose_log_cannot_be_written_goes_on() {
-    let folder = folder();
-    let options = InitOptions {
-        directory: folder.path().join("cluster"),
-        ports: Ports::Given(ports::free(4)),
-        ..InitOptions::default()
-    };
-    let layout = config::init(&options).expect("a new folder");
-    let mut command = Command::new(PROGRAM);
-    command.args(["node", "--until-stdin-closes", "--config"]).arg(&layout.replicas[0]);
-    command.stdin(Stdio::piped()).stderr(unread());
-    let mut child = command.spawn().expect("the binary starts");
-    drop(child.stdin.take());
-    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    assert_eq!(node_until_stdin_closes(unread().into()), Some(0));
 }
 
 #[test]
