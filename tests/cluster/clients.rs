@@ -1,6 +1,6 @@
 //! What clients are told, when all is well and when it is not.
 
-use crate::support::{Cluster, brisk, connect, within};
+use crate::support::{Cluster, brisk, connect, until, within};
 use quorate::client::{Error, HowRead, ReadHow, Swapped};
 use quorate::message::Parameters;
 use quorate::service::kv::KvRefusal;
@@ -86,23 +86,29 @@ async fn many_requests_of_one_client_are_under_way_at_once() {
 /// Whoever stops waiting takes nothing back, and takes nobody else's place.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_caller_that_goes_away_leaves_its_request_and_the_other_callers() {
+    const GONE: u32 = 400;
     let cluster = Cluster::start(Parameters::default()).await;
     let client = cluster.client(0).await;
     client.put(b"key", b"before").await.expect("written");
-    // More of them than may be under way at once.
-    for number in 0..400u32 {
-        let (client, key) = (client.clone(), number.to_be_bytes());
-        let abandoned = tokio::spawn(async move { client.put(&key, b"abandoned").await });
-        if number % 2 == 0 {
-            tokio::task::yield_now().await;
+    for number in 0..GONE {
+        let key = number.to_be_bytes();
+        // It has asked by the time that it goes.
+        tokio::select! {
+            biased;
+            told = client.put(&key, b"abandoned") => drop(told.expect("written")),
+            () = std::future::ready(()) => {}
         }
-        abandoned.abort();
     }
     client.put(b"key", b"after").await.expect("written");
     assert_eq!(value(client.get(b"key").await.expect("read").found), Some(b"after".to_vec()));
-    let listed = client.list(b"", None, 1_000, ReadHow::Ordered).await.expect("listed").found;
-    let written = listed.items.iter().filter(|item| *item.key != *b"key");
-    assert!(written.map(|item| &*item.found.value).all(|value| value == b"abandoned"));
+    until("all that they asked for is written", async || {
+        let listed = client.list(b"", None, 1_000, ReadHow::Ordered).await.expect("listed").found;
+        let gone = listed.items.iter().filter(|item| *item.key != *b"key");
+        let values: Vec<&[u8]> = gone.map(|item| &*item.found.value).collect();
+        assert!(values.iter().all(|value| value == b"abandoned"));
+        values.len() == GONE as usize
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

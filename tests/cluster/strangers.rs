@@ -1,6 +1,6 @@
 //! Who else may connect: members of other clusters, liars, floods, and operators.
 
-use crate::support::{Cluster, PATIENCE, brisk, edited, programs, within};
+use crate::support::{Cluster, PATIENCE, brisk, edited, programs, until, within};
 use bytes::Bytes;
 use quorate::client::Error;
 use quorate::cluster::admin;
@@ -217,14 +217,14 @@ async fn an_operator_sees_who_was_refused_and_why() {
         let label = format!("quorate_refusals_total{{cause=\"{cause}\"}} ");
         metrics.lines().any(|line| line.starts_with(&label) && !line.ends_with(" 0"))
     };
-    crate::support::until("both are counted", async || {
+    until("both are counted", async || {
         tokio::task::block_in_place(|| counted("told") && counted("broken"))
     })
     .await;
     let process = processes.process(1).and_then(|id| i32::try_from(id).ok()).expect("it runs");
     let process = rustix::process::Pid::from_raw(process).expect("a process has a number");
     rustix::process::kill_process(process, rustix::process::Signal::INT).expect("it is ours");
-    crate::support::until("it ends", async || processes.require_alive(1).is_err()).await;
+    until("it ends", async || processes.require_alive(1).is_err()).await;
 
     let log = std::fs::read_to_string(processes.log(1)).expect("it wrote one");
     let lines: Vec<serde_json::Value> =
