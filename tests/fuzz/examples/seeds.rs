@@ -75,7 +75,7 @@ fn main() {
     }
     store("decode", "receipt", &decoded(8, b"quorate receipt"));
     store("decode", "proof", &decoded(11, b"quorate proof1"));
-    let evidence = br#"quorate inquiry1[{"of":3,"what":"two prepares","record":""}]"#;
+    let evidence = br#"quorate inquiry1[{"replica":3,"kind":"prepare","record":""}]"#;
     store("decode", "evidence", &decoded(12, evidence));
 
     // Plays: an honest life, and one in which all that was said comes from the liar too.
