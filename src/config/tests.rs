@@ -117,6 +117,7 @@ fn a_spoiled_cluster_file_is_refused_in_words() {
         ("window = 512", "window = -1".into(), "invalid value"),
         ("\"10s\"", "\"soon\"".into(), "is no span of time"),
         ("\"10s\"", "\"99 years\"".into(), "longer than a year"),
+        ("\"10s\"", "\"0s\"".into(), "the time tolerance must not be 0"),
         ("id = 1\n", "id = 2\n".into(), "replica 2 stands where replica 1 should"),
         ("127.0.0.1:7100", "127.0.0.1".into(), "is no address"),
         ("127.0.0.1:7100", "127.0.0.1:0".into(), "is no address"),
