@@ -74,6 +74,12 @@ fn init_refuses_what_makes_no_cluster() {
     assert!(matches!(init(&high), Err(InitError::Ports(4))));
     let few = InitOptions { ports: Ports::Given(vec![(1, 2)]), ..good.clone() };
     assert!(matches!(init(&few), Err(InitError::Ports(4))));
+    for host in ["", "a\"b", "a b", "a/b", "a\nb"] {
+        let lost = InitOptions { host: host.to_string(), ..good.clone() };
+        let error = init(&lost).expect_err(host);
+        assert!(matches!(error, InitError::Host(_)), "{error}");
+        assert!(error.to_string().contains("--host"), "{error}");
+    }
     let nameless = InitOptions { name: String::new(), ..good.clone() };
     assert!(matches!(init(&nameless), Err(InitError::Config(_))));
     assert!(!good.directory.exists());
@@ -121,6 +127,8 @@ fn a_spoiled_cluster_file_is_refused_in_words() {
         ("id = 1\n", "id = 2\n".into(), "replica 2 stands where replica 1 should"),
         ("127.0.0.1:7100", "127.0.0.1".into(), "is no address"),
         ("127.0.0.1:7100", "127.0.0.1:0".into(), "is no address"),
+        ("127.0.0.1:7100", "a host:7100".into(), "is no address"),
+        ("127.0.0.1:7100", "127.0.0.1:7101".into(), "replica 1 has the address of replica 0"),
         (&key(0), "abc".into(), "64 hexadecimal digits"),
         (&key(0), "é".repeat(32), "64 hexadecimal digits"),
         (&key(0), "00".repeat(32), "small order"),
