@@ -9,7 +9,6 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use tracing_subscriber::EnvFilter;
 
 /// The files that a node has open beside those of replicas and clients.
 const OWN_FILES: usize = 64;
@@ -122,8 +121,7 @@ fn failure(error: NodeError) -> Failure {
 }
 
 fn begin_logging(log: &Log) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&log.level)
-        .map_err(|error| Failure::local(format!("log.level {:?}: {error}", log.level)))?;
+    let filter = log.filter().map_err(Failure::local)?;
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let begun = match log.format {
         LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).try_init(),

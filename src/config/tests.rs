@@ -158,6 +158,11 @@ fn a_spoiled_file_of_one_party_is_refused_in_words() {
         ("[settings]", "[settings]\nmost_patience = \"1ms\"", "must not be less"),
         ("[settings]", "[settings]\npaitence = \"1s\"", "unknown field"),
         ("[limits]", "[limits]\nhandshakes = 0", "must not be 0"),
+        ("[limits]", "[limits]\nclient_connections = 0", "must not be 0"),
+        ("[limits]", "[limits]\nconnections_per_client = 0", "must not be 0"),
+        ("[limits]", "[limits]\nclient_rate = 0", "must not be 0"),
+        ("[settings]", "[settings]\nslow_factor = 0", "must not be 0"),
+        ("[settings]", "[settings]\nslow_floor = \"0s\"", "must not be 0"),
         ("[limits]", "[limits]\nclient_keepalive = \"1s\"", "at least 3s"),
         ("[storage]", "[storage]\nsegment_bytes = 1", "from 65536"),
         ("# format = \"text\"", "format = \"prose\"", "unknown variant"),
@@ -177,6 +182,66 @@ fn a_spoiled_file_of_one_party_is_refused_in_words() {
     replace(path, "id = 2", "id = 0");
     replace(path, "[settings]", "[settings]\nretry = \"0s\"");
     assert!(ClientConfig::load(path).is_err());
+}
+
+/// A word that is no level would be taken for a module's name, and silence the node.
+#[test]
+fn a_level_of_the_log_that_would_silence_the_node_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let layout = init(&options(folder.path())).expect("a new cluster");
+    let path = &layout.replicas[0];
+    let text = fs::read_to_string(path).expect("a file");
+    let with = |level: &str| {
+        let level = format!("level = {level:?}");
+        fs::write(path, text.replace("# level = \"info\"", &level)).expect("our own file");
+        ReplicaConfig::load(path)
+    };
+    for level in ["loud", "a=b=c", "", "info,loud", "quorate=loud", "inf"] {
+        let error = with(level).expect_err(level).to_string();
+        assert!(error.contains("write error, warn, info, debug or trace"), "{error}");
+    }
+    for level in ["info", "WARN", "off", "info,quorate::net=debug", "quorate=trace,error"] {
+        with(level).expect(level);
+    }
+}
+
+#[test]
+fn data_among_the_keys_or_the_configuration_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let layout = init(&options(folder.path())).expect("a new cluster");
+    symlink("keys", layout.directory.join("link")).expect("a new link");
+    let path = &layout.replicas[0];
+    let text = fs::read_to_string(path).expect("a file");
+    let with = |data: &str| {
+        fs::write(path, text.replace("../data/replica-0", data)).expect("our own file");
+        ReplicaConfig::load(path)
+    };
+    for data in ["", ".", "data", "../keys", "../keys/data", "../link", "../none/../keys/data"] {
+        let error = with(data).expect_err(data).to_string();
+        assert!(error.contains("name a folder of its own"), "{error}");
+    }
+    for data in ["../data", "../data/../elsewhere", "../keys-not", "/nowhere/data"] {
+        with(data).expect(data);
+    }
+}
+
+#[test]
+fn operators_are_listened_for_where_nobody_else_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let layout = init(&options(folder.path())).expect("a new cluster");
+    let path = &layout.replicas[0];
+    let text = fs::read_to_string(path).expect("a file");
+    let with = |listen: &str, admin: &str| {
+        let text = text.replace("# listen = \"0.0.0.0:7100\"", &format!("listen = {listen:?}"));
+        fs::write(path, text.replace("127.0.0.1:7200", admin)).expect("our own file");
+        ReplicaConfig::load(path).expect("it is understood").listen_address()
+    };
+    for listen in ["127.0.0.1:7100", "0.0.0.0:7100", "[::]:7100"] {
+        let error = with(listen, "127.0.0.1:7100").expect_err(listen).to_string();
+        assert!(error.contains("give admin another port"), "{error}");
+        with(listen, "127.0.0.1:7101").expect(listen);
+    }
+    with("127.0.0.1:7100", "127.0.0.2:7100").expect("two addresses of one machine");
 }
 
 #[test]
