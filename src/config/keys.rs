@@ -4,9 +4,10 @@
 //! replaced is not ours: such files are refused, unless their owner says that the place
 //! is safe by other means.
 
+use super::regular;
 use crate::crypto::{PublicKey, SecretKey};
 use crate::net::{Directory, Identity, Party};
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -153,11 +154,12 @@ pub fn load(path: &Path, trust_permissions: bool) -> Result<SecretKey, KeyError>
     if !(named.is_file() || (trust_permissions && named.is_symlink())) {
         return Err(KeyError::NotAFile(path.to_path_buf()));
     }
-    let file = File::open(path).map_err(failed)?;
+    // A link may lead to what is no file, and the name may have become another's meanwhile.
+    let file = regular::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput => KeyError::NotAFile(path.to_path_buf()),
+        _ => failed(error),
+    })?;
     let opened = file.metadata().map_err(failed)?;
-    if !opened.is_file() {
-        return Err(KeyError::NotAFile(path.to_path_buf()));
-    }
     if !trust_permissions {
         require_private(path, &named, &opened)?;
     }

@@ -4,6 +4,7 @@ use super::*;
 use crate::message::genesis::Parameters;
 use crate::net::Limits;
 use crate::types::{ClientId, ReplicaId};
+use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 fn options(directory: &Path) -> InitOptions {
@@ -362,6 +363,30 @@ fn keys_that_others_could_have_are_refused() {
         "insecure_key_permissions = true",
     );
     loaded().expect("its owner vouches for it");
+}
+
+/// Nobody may have to end a process by force because of a name that was mistyped.
+#[test]
+fn what_never_ends_or_never_begins_is_not_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let layout = init(&options(folder.path())).expect("a new cluster");
+    let pipe = folder.path().join("pipe");
+    let user = rustix::fs::Mode::RWXU;
+    let made = rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, user, 0);
+    made.expect("a new pipe");
+    for path in [&pipe, Path::new("/dev/zero"), folder.path()] {
+        let error = AnyFile::load(path).err().expect("it is no file").to_string();
+        assert!(error.contains("it is no regular file"), "{error}");
+    }
+    let key = layout.directory.join("keys/replica-0.key");
+    fs::remove_file(&key).expect("our own file");
+    fs::rename(&pipe, &key).expect("our own pipe");
+    for trust_permissions in [false, true] {
+        assert!(matches!(keys::load(&key, trust_permissions), Err(KeyError::NotAFile(_))));
+    }
+    let link = layout.directory.join("keys/link");
+    symlink(&key, &link).expect("a new link");
+    assert!(matches!(keys::load(&link, true), Err(KeyError::NotAFile(_))));
 }
 
 #[test]
