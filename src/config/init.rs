@@ -169,7 +169,9 @@ pub fn init(options: &InitOptions) -> Result<Layout, InitError> {
     let failed = |path: PathBuf| |error| InitError::Write { path, error };
     let (configs, folder) = (directory.join(CONFIG), directory.join(KEYS));
     fs::create_dir_all(&configs).map_err(failed(configs))?;
-    keys::make_folder(&folder).map_err(failed(folder))?;
+    keys::make_folder(&folder).map_err(failed(folder.clone()))?;
+    // One that was there before may be open to others.
+    keys::require_private_folder(&folder)?;
     write_new(&cluster, &text)?;
     let mut layout = Layout {
         directory: directory.clone(),

@@ -16,6 +16,9 @@ use zeroize::Zeroizing;
 /// A key's PEM has less than 200 bytes.
 const MOST_BYTES: u64 = 4 << 10;
 
+/// The user who may do everything.
+const ROOT: u32 = 0;
+
 /// Why a private key is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -49,17 +52,33 @@ pub enum KeyError {
         /// Its mode.
         mode: u32,
     },
-    /// Others may put another file in its place.
+    /// Others may look into its folder, or put another file in its place.
     #[error(
-        "others may replace the key {path}, since they may write to its folder (mode {mode:03o}): \
-         chmod 700 the folder"
+        "others may look into the folder of keys {folder}, or replace what is there (mode \
+         {mode:03o}): chmod 700 {folder}"
     )]
-    Replaceable {
-        /// The file.
-        path: PathBuf,
-        /// Its folder's mode.
+    OpenFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// Its mode.
         mode: u32,
     },
+    /// Its folder's owner may put another file in its place.
+    #[error(
+        "the folder of keys {folder} belongs to user {owner}, who may replace what is there, and \
+         this process runs as {ours}: chown it"
+    )]
+    FolderOfOther {
+        /// The folder.
+        folder: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who we are.
+        ours: u32,
+    },
+    /// A link, which may lead elsewhere tomorrow.
+    #[error("{0}, where keys should be, is no folder: put the folder itself there, and no link")]
+    NotAFolder(PathBuf),
     /// Somebody else's.
     #[error("the key {path} belongs to user {owner}, and this process runs as {ours}: chown it")]
     OtherOwner {
@@ -186,17 +205,28 @@ fn require_private(path: &Path, named: &Metadata, opened: &Metadata) -> Result<(
     if opened.uid() != ours {
         return Err(KeyError::OtherOwner { path: path.to_path_buf(), owner: opened.uid(), ours });
     }
-    let folder = match path.parent() {
+    require_private_folder(match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
-    };
-    let folder =
-        fs::metadata(folder).map_err(|error| KeyError::Read { path: path.to_path_buf(), error })?;
-    let mode = folder.mode() & 0o777;
-    let is_sticky = folder.mode() & 0o1000 != 0;
-    match mode & 0o022 != 0 && !is_sticky {
-        true => Err(KeyError::Replaceable { path: path.to_path_buf(), mode }),
-        false => Ok(()),
+    })
+}
+
+/// Whoever may write to a folder, or owns it, may put another key there. Root may anyway.
+pub(super) fn require_private_folder(folder: &Path) -> Result<(), KeyError> {
+    let path = || folder.to_path_buf();
+    let found =
+        fs::symlink_metadata(folder).map_err(|error| KeyError::Read { path: path(), error })?;
+    if !found.is_dir() {
+        return Err(KeyError::NotAFolder(path()));
+    }
+    let (owner, ours) = (found.uid(), rustix::process::geteuid().as_raw());
+    if owner != ours && owner != ROOT {
+        return Err(KeyError::FolderOfOther { folder: path(), owner, ours });
+    }
+    let mode = found.mode() & 0o777;
+    match mode & 0o077 == 0 {
+        true => Ok(()),
+        false => Err(KeyError::OpenFolder { folder: path(), mode }),
     }
 }
 

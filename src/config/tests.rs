@@ -5,7 +5,7 @@ use crate::message::genesis::Parameters;
 use crate::net::Limits;
 use crate::types::{ClientId, ReplicaId};
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
 fn options(directory: &Path) -> InitOptions {
     InitOptions { directory: directory.join("cluster"), ..InitOptions::default() }
@@ -63,6 +63,19 @@ fn init_writes_over_nothing() {
     fs::remove_file(&layout.cluster).expect("our own file");
     assert!(matches!(init(&options), Err(InitError::Exists(_))), "keys are still there");
     assert!(!layout.cluster.exists(), "and nothing was written");
+}
+
+#[test]
+fn init_makes_no_keys_where_others_may_look() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = options(folder.path());
+    let keys = options.directory.join("keys");
+    fs::create_dir_all(&keys).expect("a new folder");
+    set_mode(&keys, 0o755);
+    assert!(matches!(init(&options), Err(InitError::Key(KeyError::OpenFolder { .. }))));
+    assert_eq!(fs::read_dir(&keys).expect("a folder").count(), 0, "nothing was written");
+    set_mode(&keys, 0o700);
+    init(&options).expect("a new cluster");
 }
 
 #[test]
@@ -340,9 +353,23 @@ fn keys_that_others_could_have_are_refused() {
     }
     set_mode(&key, 0o400);
     loaded().expect("nobody needs to write");
-    set_mode(&keys, 0o777);
-    assert!(matches!(loaded(), Err(KeyError::Replaceable { .. })));
+    for mode in [0o777, 0o755, 0o750, 0o701, 0o1777] {
+        set_mode(&keys, mode);
+        assert!(matches!(loaded(), Err(KeyError::OpenFolder { .. })), "{mode:o}");
+    }
     set_mode(&keys, 0o700);
+    // Only root may give a folder away.
+    if chown(&keys, Some(65_534), None).is_ok() {
+        assert!(matches!(loaded(), Err(KeyError::FolderOfOther { owner: 65_534, .. })));
+        chown(&keys, Some(0), None).expect("it was root's");
+    }
+    let moved = layout.directory.join("moved");
+    fs::rename(&keys, &moved).expect("our own folder");
+    symlink(&moved, &keys).expect("a new link");
+    assert!(matches!(loaded(), Err(KeyError::NotAFolder(_))));
+    fs::remove_file(&keys).expect("our own link");
+    fs::rename(&moved, &keys).expect("our own folder");
+    loaded().expect("as it was");
 
     let elsewhere = folder.path().join("elsewhere.key");
     fs::rename(&key, &elsewhere).expect("our own file");
@@ -357,6 +384,7 @@ fn keys_that_others_could_have_are_refused() {
     // Whoever says that the place is safe is believed.
     symlink(&elsewhere, &key).expect("a new link");
     set_mode(&elsewhere, 0o644);
+    set_mode(&keys, 0o755);
     replace(
         &layout.replicas[0],
         "# insecure_key_permissions = false",
