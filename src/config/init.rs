@@ -88,7 +88,10 @@ pub enum InitError {
     #[error("--host {0:?} is no host: write a name such as node.example, or an address")]
     Host(String),
     /// Can't be written.
-    #[error("{path} cannot be written ({error})")]
+    #[error(
+        "{path} cannot be written ({error}): choose a --dir where there is room, and the right to \
+         make files"
+    )]
     Write {
         /// What.
         path: PathBuf,

@@ -31,7 +31,10 @@ pub enum KeyError {
         error: io::Error,
     },
     /// It can't be written.
-    #[error("the key {path} cannot be written ({error})")]
+    #[error(
+        "the key {path} cannot be written ({error}): choose a folder where there is room, and the \
+         right to make files"
+    )]
     Write {
         /// The file.
         path: PathBuf,
