@@ -184,6 +184,49 @@ fn without_a_cluster_the_command_line_says_so_by_its_code() {
 }
 
 #[test]
+fn every_help_has_examples() {
+    let commands = "init config config-check demo node byzantine-node put get del cas list status \
+                    evidence evidence-list evidence-show evidence-verify receipt receipt-verify \
+                    simulate bench completions";
+    for words in std::iter::once("").chain(commands.split_whitespace()) {
+        let words = match words {
+            "byzantine-node" | "" => words.split_whitespace().collect(),
+            words => words.split('-').collect::<Vec<_>>(),
+        };
+        let output = quorate().args(&words).arg("--help").output().expect("the binary starts");
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{words:?}");
+        assert!(told.contains("\nExamples:\n  quorate "), "{words:?}: {told}");
+    }
+}
+
+/// What is named by mistake is told in one sentence that says what to do, and at once.
+#[test]
+fn a_name_that_leads_nowhere_is_told_with_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipe = folder.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    let cluster = Cluster::files(Parameters::default());
+    let cluster = cluster.layout.cluster.display().to_string();
+    let pipe = pipe.display().to_string();
+    let mistakes = [
+        (&["init", "--dir", "/proc/x"][..], 7, "choose a --dir where there is room"),
+        (&["init", "--dir", "x", "--host", ""], 2, "--host \"\" is no host"),
+        (&["receipt", "verify", &pipe, "--cluster", &cluster], 7, "it is no regular file"),
+        (&["receipt", "verify", "x", "--cluster", &pipe], 7, "it is no regular file"),
+        (&["get", "key", "--config", "/dev/zero"], 7, "it is no regular file"),
+    ];
+    for (arguments, code, told) in mistakes {
+        let output = quorate().current_dir(folder.path()).args(arguments).output();
+        let output = output.expect("the binary starts");
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{complaint}");
+        assert!(complaint.contains(told), "{complaint}");
+    }
+}
+
+#[test]
 fn files_are_checked_for_people_and_for_programs() {
     let cluster = Cluster::files(Parameters::default());
     let check = |more: &[&str]| {
