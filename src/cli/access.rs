@@ -1,6 +1,7 @@
 //! What the commands that ask a cluster have in common: whose configuration, how long to
 //! wait, and how results are written.
 
+use super::evidence::unhex;
 use super::status::span;
 use super::{Exit, Failure, files};
 use crate::client::Freshness;
@@ -11,10 +12,10 @@ use crate::config::ClientConfig;
 use crate::types::{Span, Timestamp};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::future::Future;
 use std::io::{ErrorKind, IsTerminal, Read, Write};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -52,6 +53,70 @@ pub enum Output {
     Table,
     /// For programs, with names that stay
     Json,
+}
+
+/// Which key.
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+pub struct Key {
+    /// The key
+    key: Option<OsString>,
+    /// The key in hexadecimal: for one that is no text, or that no word can hold
+    #[arg(long, value_name = "HEX", value_parser = hexadecimal)]
+    key_hex: Option<Hex>,
+}
+
+impl Key {
+    /// Its bytes.
+    pub fn bytes(&self) -> Vec<u8> {
+        let Key { key, key_hex } = self;
+        let hex = || key_hex.as_ref().map(|hex| hex.0.clone());
+        key.as_ref().map(bytes).or_else(hex).expect("the command line has one of them")
+    }
+}
+
+/// Which key, and the value that is to be put there.
+#[derive(Args)]
+pub struct KeyAndValue {
+    /// The key; left out where --key-hex names it
+    #[arg(required_unless_present = "key_hex")]
+    key: Option<OsString>,
+    /// The new value; - reads it from standard input
+    #[arg(
+        required_unless_present = "key_hex",
+        conflicts_with = "key_hex",
+        allow_hyphen_values = true
+    )]
+    value: Option<OsString>,
+    /// The key in hexadecimal: for one that is no text, or that no word can hold
+    #[arg(long, value_name = "HEX", value_parser = hexadecimal)]
+    key_hex: Option<Hex>,
+}
+
+impl KeyAndValue {
+    /// The key's bytes, and the word for the value. Where the key is told in hexadecimal,
+    /// the value is the only word, and so the first.
+    pub fn parts(&self) -> Result<(Vec<u8>, &OsString), Failure> {
+        match (&self.key_hex, &self.key, &self.value) {
+            (Some(hex), Some(value), None) => Ok((hex.0.clone(), value)),
+            (None, Some(key), Some(value)) => Ok((bytes(key), value)),
+            _ => Err(Failure::new(
+                Exit::Usage,
+                "there is no value for the key: write it after the options, or - to read it from \
+                 standard input",
+            )),
+        }
+    }
+}
+
+/// Bytes that were written in hexadecimal.
+#[derive(Clone)]
+pub struct Hex(pub Vec<u8>);
+
+/// Bytes in hexadecimal, as results in JSON have them.
+pub fn hexadecimal(text: &str) -> Result<Hex, String> {
+    let bytes = unhex(text).map(Hex);
+    bytes.ok_or_else(|| "write two hexadecimal digits for each byte, such as 00ff".to_owned())
 }
 
 /// How something is read.
@@ -200,13 +265,13 @@ pub(super) fn failure(error: Error) -> Failure {
 
 /// The bytes of a word of the command line.
 pub fn bytes(word: &OsString) -> Vec<u8> {
-    word.clone().into_vec()
+    word.as_bytes().to_vec()
 }
 
 /// The bytes of a value: those of the word, or of standard input if the word is `-`.
-pub fn value(word: &OsString) -> Result<Vec<u8>, Failure> {
+pub fn value(word: &OsStr) -> Result<Vec<u8>, Failure> {
     if word != "-" {
-        return Ok(bytes(word));
+        return Ok(word.as_bytes().to_vec());
     }
     let limit = crate::service::kv::MOST_VALUE_BYTES as u64 + 1;
     let mut value = Vec::new();

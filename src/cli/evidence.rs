@@ -27,6 +27,10 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Look into records of lies
 #[derive(Subcommand)]
+#[command(after_help = "Examples:
+  quorate evidence list --config demo/config/client-0.toml
+  quorate evidence show 5f0c7a12 --save lie.evidence --config demo/config/client-0.toml
+  quorate evidence verify lie.evidence --cluster demo/config/cluster.toml")]
 pub enum Command {
     /// List the records that the replicas hold
     List(List),

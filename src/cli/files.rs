@@ -1,8 +1,9 @@
 //! Files that commands keep for their users: receipts, proofs, records.
 
 use super::Failure;
+use crate::config::regular;
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 /// Larger files are nothing that was kept here, in bytes.
@@ -46,8 +47,5 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failure> {
         let path = path.display();
         Failure::local(format!("{path} cannot be read ({error}): name a file that is there"))
     };
-    let file = File::open(path).map_err(failed)?;
-    let mut bytes = Vec::new();
-    file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(bytes)
+    regular::read(path, MOST_BYTES).map_err(failed)
 }

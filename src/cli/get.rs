@@ -1,7 +1,7 @@
 //! `quorate get`: reads the value under a key.
 
 use super::access::{
-    Asking, Output, ReadFrom, bytes, json_bytes, json_how, print_json, print_value, say_age,
+    Asking, Key, Output, ReadFrom, json_bytes, json_how, print_json, print_value, say_age,
 };
 use super::{Exit, Failure, files};
 use crate::client::proved::Kept;
@@ -9,7 +9,6 @@ use crate::client::{Got, HowRead, KeyValueClient};
 use crate::service::kv::KvOperation;
 use clap::Args;
 use serde_json::json;
-use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// Reads the value under a key, and writes its bytes as they are. How old a proved one is
@@ -20,12 +19,13 @@ use std::path::PathBuf;
   quorate get --config demo/config/client-0.toml greeting --read proved -o json
   quorate get --config demo/config/client-0.toml picture > picture.png
   quorate get --config demo/config/client-0.toml greeting --receipt greeting.receipt
+  quorate get --config demo/config/client-0.toml --key-hex 00ff -o json
 
 Exit codes: 0 done, 1 nothing is under the key, 2 usage, 3 no quorum, 6 not authorised,
 7 local configuration or keys")]
 pub struct Get {
-    /// The key
-    key: OsString,
+    #[command(flatten)]
+    key: Key,
     /// From whom, and how fresh; by quorum if nothing is said, and by order for a receipt
     #[arg(long, value_enum)]
     read: Option<ReadFrom>,
@@ -39,7 +39,7 @@ pub struct Get {
 impl Get {
     /// Runs it.
     pub fn run(&self) -> Result<(), Failure> {
-        let key = bytes(&self.key);
+        let key = self.key.bytes();
         let (got, kept) = self.ask(&key)?;
         let (key_text, key_hex) = json_bytes(&key);
         if self.asking.output() == Output::Json {

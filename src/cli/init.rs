@@ -56,7 +56,9 @@ impl Init {
             ..InitOptions::default()
         };
         let layout = config::init(&options).map_err(|error| match error {
-            InitError::Ports(_) | InitError::Config(_) => Failure::new(Exit::Usage, error),
+            InitError::Host(_) | InitError::Ports(_) | InitError::Config(_) => {
+                Failure::new(Exit::Usage, error)
+            }
             other => Failure::local(other),
         })?;
         let committee = Committee::new(self.replicas).expect("the range was checked above");

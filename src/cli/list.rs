@@ -2,7 +2,8 @@
 
 use super::Failure;
 use super::access::{
-    Asking, Output, ReadFrom, bytes, json_bytes, json_how, print, print_json, say_age, shown,
+    Asking, Hex, Output, ReadFrom, bytes, hexadecimal, json_bytes, json_how, print, print_json,
+    say_age, shown,
 };
 use crate::client::{Error, HowRead, KeyValueClient};
 use crate::service::kv::{Item, MOST_LISTED};
@@ -18,12 +19,16 @@ use std::ffi::OsString;
 #[command(after_help = "Examples:
   quorate list --config demo/config/client-0.toml
   quorate list --config demo/config/client-0.toml users/ --limit 20 -o json
+  quorate list --config demo/config/client-0.toml --prefix-hex 00
 
 Exit codes: 0 done, 2 usage, 3 no quorum, 6 not authorised, 7 local configuration or keys")]
 pub struct List {
     /// What the keys begin with
-    #[arg(default_value = "")]
+    #[arg(default_value = "", conflicts_with = "prefix_hex")]
     prefix: OsString,
+    /// The same in hexadecimal: for keys that are no text, or that no word can hold
+    #[arg(long, value_name = "HEX", value_parser = hexadecimal)]
+    prefix_hex: Option<Hex>,
     /// The most keys wanted
     #[arg(long, value_name = "N", default_value_t = 100,
           value_parser = clap::value_parser!(u32).range(1..))]
@@ -63,8 +68,12 @@ impl List {
         }
     }
 
+    fn prefix(&self) -> Vec<u8> {
+        self.prefix_hex.as_ref().map_or_else(|| bytes(&self.prefix), |hex| hex.0.clone())
+    }
+
     async fn read_all(&self, client: &KeyValueClient) -> Result<All, Error> {
-        let (prefix, how) = (bytes(&self.prefix), self.read.how());
+        let (prefix, how) = (self.prefix(), self.read.how());
         let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let mut all = All::default();
         loop {

@@ -44,6 +44,15 @@ use std::process::ExitCode;
 /// Byzantine fault-tolerant replication.
 #[derive(Parser)]
 #[command(name = "quorate", version, about, arg_required_else_help = true)]
+#[command(after_help = "Examples:
+  quorate demo
+  quorate init --dir demo
+  quorate node --config demo/config/replica-0.toml
+  quorate put --config demo/config/client-0.toml greeting hello
+  quorate status --config demo/config/client-0.toml
+
+Exit codes: 0 done, 1 refused, 2 usage, 3 no quorum or unknown outcome, 4 something does not
+hold, or somebody was caught lying, 6 not authorised, 7 local configuration, keys or files")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -89,6 +98,9 @@ enum Command {
 }
 
 #[derive(Subcommand)]
+#[command(after_help = "Examples:
+  quorate config check demo/config/*.toml
+  quorate config check demo/config/*.toml -o json | jq .good")]
 enum Config {
     /// Say what files are, and what is wrong with them
     Check(config_check::Check),

@@ -16,6 +16,9 @@ use std::time::{Duration, SystemTime};
 
 /// Check receipts and proofs, offline
 #[derive(Subcommand)]
+#[command(after_help = "Examples:
+  quorate receipt verify invoice-7.receipt --cluster demo/config/cluster.toml
+  quorate receipt verify invoice-7.proof --cluster demo/config/cluster.toml -o json")]
 pub enum Command {
     /// Check a receipt or a proof by the cluster's file alone
     Verify(Verify),

@@ -9,7 +9,6 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
-use tracing_subscriber::EnvFilter;
 
 /// The files that a node has open beside those of replicas and clients.
 const OWN_FILES: usize = 64;
@@ -122,8 +121,7 @@ fn failure(error: NodeError) -> Failure {
 }
 
 fn begin_logging(log: &Log) -> Result<(), Failure> {
-    let filter = EnvFilter::try_new(&log.level)
-        .map_err(|error| Failure::local(format!("log.level {:?}: {error}", log.level)))?;
+    let filter = log.filter().map_err(Failure::local)?;
     // A log that cannot be written is no reason to stop. By default that would be said on
     // standard error, which is what cannot be written, and by a panic.
     let lines = tracing_subscriber::fmt()

@@ -7,6 +7,7 @@ use crate::crypto::{ClusterId, PublicKey};
 use crate::message::genesis::{Genesis, Parameters};
 use crate::net::{Directory, Listed};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A cluster's file. The lists are in the order of numbers.
@@ -148,6 +149,7 @@ impl RawCluster {
         }
         require_numbered("replica", self.replica.iter().map(|one| u64::from(one.id)))?;
         require_numbered("client", self.client.iter().map(|one| u64::from(one.id)))?;
+        require_apart(&self.replica)?;
         let replicas = self.replica.into_iter().map(RawReplica::checked);
         let clients = self.client.into_iter().map(RawClient::checked);
         Ok(ClusterFile {
@@ -168,6 +170,21 @@ fn require_numbered(what: &str, ids: impl Iterator<Item = u64>) -> Result<(), St
              in this order"
         )),
     }
+}
+
+/// Two replicas at one address are one that is there, and one that nobody finds.
+fn require_apart(replicas: &[RawReplica]) -> Result<(), String> {
+    let mut seen = BTreeMap::new();
+    for replica in replicas {
+        let address = replica.address.to_ascii_lowercase();
+        if let Some(other) = seen.insert(address, replica.id) {
+            return Err(format!(
+                "replica {} has the address of replica {other}, {}: give each its own",
+                replica.id, replica.address
+            ));
+        }
+    }
+    Ok(())
 }
 
 impl RawReplica {
@@ -201,10 +218,16 @@ fn key_of_tls(whose: &str, text: &str) -> Result<PublicKey, String> {
 fn require_address(address: &str) -> Result<(), String> {
     let parts = address.rsplit_once(':');
     let is_good = parts.is_some_and(|(host, port)| {
-        !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port != 0)
+        is_host(host) && port.parse::<u16>().is_ok_and(|port| port != 0)
     });
     match is_good {
         true => Ok(()),
         false => Err(format!("{address:?} is no address: write \"host:port\"")),
     }
+}
+
+/// Whether this may be a host's name, or its address in numbers.
+pub(super) fn is_host(host: &str) -> bool {
+    let may_be_there = |c: char| c.is_ascii_alphanumeric() || "-._:[]%".contains(c);
+    !host.is_empty() && host.chars().all(may_be_there)
 }

@@ -1,6 +1,6 @@
 //! Writes all the files of a new cluster, with new keys.
 
-use super::cluster::{ClientEntry, ReplicaEntry};
+use super::cluster::{ClientEntry, ReplicaEntry, is_host};
 use super::{ClusterFile, ConfigError, KeyError, keys, template};
 use crate::crypto::{ClusterId, PublicKey, SecretKey};
 use crate::message::genesis::Parameters;
@@ -84,8 +84,14 @@ pub enum InitError {
     /// Ports run out.
     #[error("there are not enough ports for {0} replicas: choose a lower --base-port")]
     Ports(u16),
+    /// No replica could be found there.
+    #[error("--host {0:?} is no host: write a name such as node.example, or an address")]
+    Host(String),
     /// Can't be written.
-    #[error("{path} cannot be written ({error})")]
+    #[error(
+        "{path} cannot be written ({error}): choose a --dir where there is room, and the right to \
+         make files"
+    )]
     Write {
         /// What.
         path: PathBuf,
@@ -145,6 +151,9 @@ pub(super) fn paths(directory: &Path, stem: &str) -> [PathBuf; 3] {
 /// Makes keys, and writes the files of a cluster, its replicas and its clients. Nothing
 /// is written if any of the files is there already, or if the options make no cluster.
 pub fn init(options: &InitOptions) -> Result<Layout, InitError> {
+    if !is_host(&options.host) {
+        return Err(InitError::Host(options.host.clone()));
+    }
     let ports = options.all_ports()?;
     let replicas = (0..options.replicas).map(|id| Made::new(format!("replica-{id}")));
     let replicas: Vec<Made> = replicas.collect::<Result<_, _>>()?;
@@ -163,7 +172,9 @@ pub fn init(options: &InitOptions) -> Result<Layout, InitError> {
     let failed = |path: PathBuf| |error| InitError::Write { path, error };
     let (configs, folder) = (directory.join(CONFIG), directory.join(KEYS));
     fs::create_dir_all(&configs).map_err(failed(configs))?;
-    keys::make_folder(&folder).map_err(failed(folder))?;
+    keys::make_folder(&folder).map_err(failed(folder.clone()))?;
+    // One that was there before may be open to others.
+    keys::require_private_folder(&folder)?;
     write_new(&cluster, &text)?;
     let mut layout = Layout {
         directory: directory.clone(),

@@ -4,9 +4,10 @@
 //! replaced is not ours: such files are refused, unless their owner says that the place
 //! is safe by other means.
 
+use super::regular;
 use crate::crypto::{PublicKey, SecretKey};
 use crate::net::{Directory, Identity, Party};
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -14,6 +15,9 @@ use zeroize::Zeroizing;
 
 /// A key's PEM has less than 200 bytes.
 const MOST_BYTES: u64 = 4 << 10;
+
+/// The user who may do everything.
+const ROOT: u32 = 0;
 
 /// Why a private key is not used.
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +31,10 @@ pub enum KeyError {
         error: io::Error,
     },
     /// It can't be written.
-    #[error("the key {path} cannot be written ({error})")]
+    #[error(
+        "the key {path} cannot be written ({error}): choose a folder where there is room, and the \
+         right to make files"
+    )]
     Write {
         /// The file.
         path: PathBuf,
@@ -48,17 +55,33 @@ pub enum KeyError {
         /// Its mode.
         mode: u32,
     },
-    /// Others may put another file in its place.
+    /// Others may look into its folder, or put another file in its place.
     #[error(
-        "others may replace the key {path}, since they may write to its folder (mode {mode:03o}): \
-         chmod 700 the folder"
+        "others may look into the folder of keys {folder}, or replace what is there (mode \
+         {mode:03o}): chmod 700 {folder}"
     )]
-    Replaceable {
-        /// The file.
-        path: PathBuf,
-        /// Its folder's mode.
+    OpenFolder {
+        /// The folder.
+        folder: PathBuf,
+        /// Its mode.
         mode: u32,
     },
+    /// Its folder's owner may put another file in its place.
+    #[error(
+        "the folder of keys {folder} belongs to user {owner}, who may replace what is there, and \
+         this process runs as {ours}: chown it"
+    )]
+    FolderOfOther {
+        /// The folder.
+        folder: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who we are.
+        ours: u32,
+    },
+    /// A link, which may lead elsewhere tomorrow.
+    #[error("{0}, where keys should be, is no folder: put the folder itself there, and no link")]
+    NotAFolder(PathBuf),
     /// Somebody else's.
     #[error("the key {path} belongs to user {owner}, and this process runs as {ours}: chown it")]
     OtherOwner {
@@ -153,11 +176,12 @@ pub fn load(path: &Path, trust_permissions: bool) -> Result<SecretKey, KeyError>
     if !(named.is_file() || (trust_permissions && named.is_symlink())) {
         return Err(KeyError::NotAFile(path.to_path_buf()));
     }
-    let file = File::open(path).map_err(failed)?;
+    // A link may lead to what is no file, and the name may have become another's meanwhile.
+    let file = regular::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidInput => KeyError::NotAFile(path.to_path_buf()),
+        _ => failed(error),
+    })?;
     let opened = file.metadata().map_err(failed)?;
-    if !opened.is_file() {
-        return Err(KeyError::NotAFile(path.to_path_buf()));
-    }
     if !trust_permissions {
         require_private(path, &named, &opened)?;
     }
@@ -184,17 +208,28 @@ fn require_private(path: &Path, named: &Metadata, opened: &Metadata) -> Result<(
     if opened.uid() != ours {
         return Err(KeyError::OtherOwner { path: path.to_path_buf(), owner: opened.uid(), ours });
     }
-    let folder = match path.parent() {
+    require_private_folder(match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
-    };
-    let folder =
-        fs::metadata(folder).map_err(|error| KeyError::Read { path: path.to_path_buf(), error })?;
-    let mode = folder.mode() & 0o777;
-    let is_sticky = folder.mode() & 0o1000 != 0;
-    match mode & 0o022 != 0 && !is_sticky {
-        true => Err(KeyError::Replaceable { path: path.to_path_buf(), mode }),
-        false => Ok(()),
+    })
+}
+
+/// Whoever may write to a folder, or owns it, may put another key there. Root may anyway.
+pub(super) fn require_private_folder(folder: &Path) -> Result<(), KeyError> {
+    let path = || folder.to_path_buf();
+    let found =
+        fs::symlink_metadata(folder).map_err(|error| KeyError::Read { path: path(), error })?;
+    if !found.is_dir() {
+        return Err(KeyError::NotAFolder(path()));
+    }
+    let (owner, ours) = (found.uid(), rustix::process::geteuid().as_raw());
+    if owner != ours && owner != ROOT {
+        return Err(KeyError::FolderOfOther { folder: path(), owner, ours });
+    }
+    let mode = found.mode() & 0o777;
+    match mode & 0o077 == 0 {
+        true => Ok(()),
+        false => Err(KeyError::OpenFolder { folder: path(), mode }),
     }
 }
 

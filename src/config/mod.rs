@@ -16,6 +16,7 @@ pub mod cluster;
 pub mod init;
 pub mod keys;
 mod parse;
+pub(crate) mod regular;
 pub mod replica;
 mod template;
 pub mod text;
@@ -31,7 +32,6 @@ pub use replica::{Log, LogFormat, ReplicaConfig, StorageSettings};
 
 use crate::net::directory::BadDirectory;
 use parse::Kind;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -40,7 +40,8 @@ use std::path::{Path, PathBuf};
 pub enum ConfigError {
     /// It can't be read.
     #[error(
-        "{path} cannot be read ({error}): name an existing file; 'quorate init' writes new ones"
+        "{path} cannot be read ({error}): name one of a cluster's files; 'quorate init' writes \
+         new ones"
     )]
     Read {
         /// The file.
@@ -100,10 +101,9 @@ const MOST_BYTES: u64 = 64 << 20;
 
 fn read(path: &Path) -> Result<String, ConfigError> {
     let failed = |error| ConfigError::Read { path: path.to_path_buf(), error };
-    if fs::metadata(path).map_err(failed)?.len() > MOST_BYTES {
-        return Err(wrong(path, "it is larger than any configuration".to_string()));
-    }
-    fs::read_to_string(path).map_err(failed)
+    let bytes = regular::read(path, MOST_BYTES).map_err(failed)?;
+    String::from_utf8(bytes)
+        .map_err(|_| failed(io::Error::new(io::ErrorKind::InvalidData, "it is no text")))
 }
 
 fn wrong(path: &Path, what: String) -> ConfigError {

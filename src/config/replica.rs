@@ -9,8 +9,10 @@ use crate::replica::Settings;
 use crate::types::ReplicaId;
 use serde::Deserialize;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 /// A replica's own configuration, with the cluster's beside it.
 #[derive(Clone, Debug)]
@@ -53,6 +55,29 @@ pub struct Log {
 impl Default for Log {
     fn default() -> Log {
         Log { format: LogFormat::Text, level: "info".to_string() }
+    }
+}
+
+impl Log {
+    /// What of it is written. A filter takes a word that is no level for the name of a
+    /// module, and then nothing at all is written: such words are refused.
+    pub fn filter(&self) -> Result<EnvFilter, String> {
+        let is_bare = |part: &&str| !part.contains(['=', '[', ']', '{', '}']);
+        let is_level = |part: &str| !part.is_empty() && part.parse::<LevelFilter>().is_ok();
+        let mut bare = self.level.split(',').map(str::trim).filter(is_bare);
+        match bare.find(|part| !is_level(part)) {
+            Some(word) => Err(self.not_understood(&format!("{word:?} is no level"))),
+            None => EnvFilter::try_new(&self.level)
+                .map_err(|error| self.not_understood(&error.to_string())),
+        }
+    }
+
+    fn not_understood(&self, why: &str) -> String {
+        format!(
+            "log.level {:?} is not understood ({why}): write error, warn, info, debug or trace, or \
+             a level and others for single modules, such as \"info,quorate::net=debug\"",
+            self.level
+        )
     }
 }
 
@@ -177,8 +202,10 @@ impl ReplicaConfig {
         Ok(config)
     }
 
-    /// Settings that would stop the node, or make it spin.
+    /// Settings that would stop the node, keep everybody out of it, or make it spin.
     fn check(&self) -> Result<(), String> {
+        self.log.filter()?;
+        self.require_own_data()?;
         let settings = &self.settings;
         let never_zero = [
             ("settings.patience", settings.patience.0),
@@ -188,14 +215,22 @@ impl ReplicaConfig {
             ("settings.pipeline", settings.pipeline),
             ("settings.eager", settings.eager),
             ("settings.vouching_patience", settings.vouching_patience.0),
+            ("settings.slow_factor", settings.slow_factor),
+            ("settings.slow_floor", settings.slow_floor.0),
             ("limits.handshakes", self.limits.handshakes as u64),
             ("limits.handshakes_per_address", self.limits.handshakes_per_address as u64),
+            ("limits.client_connections", self.limits.client_connections as u64),
+            ("limits.connections_per_client", self.limits.connections_per_client as u64),
+            ("limits.client_rate", u64::from(self.limits.client_rate)),
             ("limits.replica_rate", u64::from(self.limits.replica_rate)),
             ("limits.handshake", self.limits.handshake.as_micros() as u64),
             ("limits.progress", self.limits.progress.as_micros() as u64),
         ];
         if let Some((name, _)) = never_zero.iter().find(|(_, value)| *value == 0) {
-            return Err(format!("{name} must not be 0"));
+            return Err(format!(
+                "{name} must not be 0, or the node would not serve: write a larger one, or leave \
+                 it out for the default"
+            ));
         }
         // TCP counts these in whole seconds.
         if self.limits.client_keepalive.as_secs() < 3 {
@@ -217,6 +252,27 @@ impl ReplicaConfig {
         }
     }
 
+    /// Data among the keys or the configuration would be carried with them, and could be
+    /// taken for theirs.
+    fn require_own_data(&self) -> Result<(), String> {
+        let KeyFiles { key, tls_key, .. } = &self.key_files;
+        let data = place(&self.data);
+        let files = [(key, "keys"), (tls_key, "keys"), (&self.path, "configuration")];
+        let taken = files.into_iter().find(|(file, _)| {
+            let folder = file.parent().unwrap_or(Path::new(""));
+            data.starts_with(place(folder))
+        });
+        match taken {
+            Some((_, whose)) => Err(format!(
+                "data, {}, is in the folder of the {whose}: name a folder of its own, such as \
+                 \"../data/replica-{}\"",
+                data.display(),
+                self.id
+            )),
+            None => Ok(()),
+        }
+    }
+
     /// This replica, as a party of connections.
     pub fn party(&self) -> Party {
         Party::Replica(self.id)
@@ -234,6 +290,14 @@ impl ReplicaConfig {
         let address = self.listen.as_deref().unwrap_or(listed);
         let found = address.to_socket_addrs().map(|mut found| found.next());
         match found {
+            Ok(Some(found)) if is_one_place(found, self.admin) => Err(wrong(
+                &self.path,
+                format!(
+                    "it would listen at {found} for replicas and clients, and at admin, {}, for \
+                     operators: give admin another port",
+                    self.admin
+                ),
+            )),
             Ok(Some(found)) => Ok(found),
             Ok(None) => Err(wrong(&self.path, format!("{address:?} has no address"))),
             Err(error) => Err(wrong(
@@ -245,4 +309,26 @@ impl ReplicaConfig {
             )),
         }
     }
+}
+
+/// Whether nobody can listen at both.
+fn is_one_place(one: SocketAddr, other: SocketAddr) -> bool {
+    let is_everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() != 0 && one.port() == other.port() && (is_everywhere || one.ip() == other.ip())
+}
+
+/// Where a path leads, links followed as far as there is anything.
+fn place(path: &Path) -> PathBuf {
+    let path = Path::new(".").join(path);
+    let path = std::path::absolute(&path).unwrap_or(path);
+    let there = path.ancestors().find_map(|there| Some((there, there.canonicalize().ok()?)));
+    let Some((there, real)) = there else { return path };
+    let rest = path.strip_prefix(there).unwrap_or(Path::new(""));
+    rest.components().fold(real, |mut place, part| {
+        match part {
+            Component::ParentDir => drop(place.pop()),
+            part => place.push(part),
+        }
+        place
+    })
 }

@@ -4,7 +4,8 @@ use super::*;
 use crate::message::genesis::Parameters;
 use crate::net::Limits;
 use crate::types::{ClientId, ReplicaId};
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
 
 fn options(directory: &Path) -> InitOptions {
     InitOptions { directory: directory.join("cluster"), ..InitOptions::default() }
@@ -65,6 +66,19 @@ fn init_writes_over_nothing() {
 }
 
 #[test]
+fn init_makes_no_keys_where_others_may_look() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = options(folder.path());
+    let keys = options.directory.join("keys");
+    fs::create_dir_all(&keys).expect("a new folder");
+    set_mode(&keys, 0o755);
+    assert!(matches!(init(&options), Err(InitError::Key(KeyError::OpenFolder { .. }))));
+    assert_eq!(fs::read_dir(&keys).expect("a folder").count(), 0, "nothing was written");
+    set_mode(&keys, 0o700);
+    init(&options).expect("a new cluster");
+}
+
+#[test]
 fn init_refuses_what_makes_no_cluster() {
     let folder = tempfile::tempdir().expect("a folder");
     let good = options(folder.path());
@@ -74,6 +88,12 @@ fn init_refuses_what_makes_no_cluster() {
     assert!(matches!(init(&high), Err(InitError::Ports(4))));
     let few = InitOptions { ports: Ports::Given(vec![(1, 2)]), ..good.clone() };
     assert!(matches!(init(&few), Err(InitError::Ports(4))));
+    for host in ["", "a\"b", "a b", "a/b", "a\nb"] {
+        let lost = InitOptions { host: host.to_string(), ..good.clone() };
+        let error = init(&lost).expect_err(host);
+        assert!(matches!(error, InitError::Host(_)), "{error}");
+        assert!(error.to_string().contains("--host"), "{error}");
+    }
     let nameless = InitOptions { name: String::new(), ..good.clone() };
     assert!(matches!(init(&nameless), Err(InitError::Config(_))));
     assert!(!good.directory.exists());
@@ -117,9 +137,12 @@ fn a_spoiled_cluster_file_is_refused_in_words() {
         ("window = 512", "window = -1".into(), "invalid value"),
         ("\"10s\"", "\"soon\"".into(), "is no span of time"),
         ("\"10s\"", "\"99 years\"".into(), "longer than a year"),
+        ("\"10s\"", "\"0s\"".into(), "the time tolerance must not be 0"),
         ("id = 1\n", "id = 2\n".into(), "replica 2 stands where replica 1 should"),
         ("127.0.0.1:7100", "127.0.0.1".into(), "is no address"),
         ("127.0.0.1:7100", "127.0.0.1:0".into(), "is no address"),
+        ("127.0.0.1:7100", "a host:7100".into(), "is no address"),
+        ("127.0.0.1:7100", "127.0.0.1:7101".into(), "replica 1 has the address of replica 0"),
         (&key(0), "abc".into(), "64 hexadecimal digits"),
         (&key(0), "é".repeat(32), "64 hexadecimal digits"),
         (&key(0), "00".repeat(32), "small order"),
@@ -149,6 +172,11 @@ fn a_spoiled_file_of_one_party_is_refused_in_words() {
         ("[settings]", "[settings]\nmost_patience = \"1ms\"", "must not be less"),
         ("[settings]", "[settings]\npaitence = \"1s\"", "unknown field"),
         ("[limits]", "[limits]\nhandshakes = 0", "must not be 0"),
+        ("[limits]", "[limits]\nclient_connections = 0", "must not be 0"),
+        ("[limits]", "[limits]\nconnections_per_client = 0", "must not be 0"),
+        ("[limits]", "[limits]\nclient_rate = 0", "must not be 0"),
+        ("[settings]", "[settings]\nslow_factor = 0", "must not be 0"),
+        ("[settings]", "[settings]\nslow_floor = \"0s\"", "must not be 0"),
         ("[limits]", "[limits]\nclient_keepalive = \"1s\"", "at least 3s"),
         ("[storage]", "[storage]\nsegment_bytes = 1", "from 65536"),
         ("# format = \"text\"", "format = \"prose\"", "unknown variant"),
@@ -168,6 +196,66 @@ fn a_spoiled_file_of_one_party_is_refused_in_words() {
     replace(path, "id = 2", "id = 0");
     replace(path, "[settings]", "[settings]\nretry = \"0s\"");
     assert!(ClientConfig::load(path).is_err());
+}
+
+/// A word that is no level would be taken for a module's name, and silence the node.
+#[test]
+fn a_level_of_the_log_that_would_silence_the_node_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let layout = init(&options(folder.path())).expect("a new cluster");
+    let path = &layout.replicas[0];
+    let text = fs::read_to_string(path).expect("a file");
+    let with = |level: &str| {
+        let level = format!("level = {level:?}");
+        fs::write(path, text.replace("# level = \"info\"", &level)).expect("our own file");
+        ReplicaConfig::load(path)
+    };
+    for level in ["loud", "a=b=c", "", "info,loud", "quorate=loud", "inf"] {
+        let error = with(level).expect_err(level).to_string();
+        assert!(error.contains("write error, warn, info, debug or trace"), "{error}");
+    }
+    for level in ["info", "WARN", "off", "info,quorate::net=debug", "quorate=trace,error"] {
+        with(level).expect(level);
+    }
+}
+
+#[test]
+fn data_among_the_keys_or_the_configuration_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let layout = init(&options(folder.path())).expect("a new cluster");
+    symlink("keys", layout.directory.join("link")).expect("a new link");
+    let path = &layout.replicas[0];
+    let text = fs::read_to_string(path).expect("a file");
+    let with = |data: &str| {
+        fs::write(path, text.replace("../data/replica-0", data)).expect("our own file");
+        ReplicaConfig::load(path)
+    };
+    for data in ["", ".", "data", "../keys", "../keys/data", "../link", "../none/../keys/data"] {
+        let error = with(data).expect_err(data).to_string();
+        assert!(error.contains("name a folder of its own"), "{error}");
+    }
+    for data in ["../data", "../data/../elsewhere", "../keys-not", "/nowhere/data"] {
+        with(data).expect(data);
+    }
+}
+
+#[test]
+fn operators_are_listened_for_where_nobody_else_is() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let layout = init(&options(folder.path())).expect("a new cluster");
+    let path = &layout.replicas[0];
+    let text = fs::read_to_string(path).expect("a file");
+    let with = |listen: &str, admin: &str| {
+        let text = text.replace("# listen = \"0.0.0.0:7100\"", &format!("listen = {listen:?}"));
+        fs::write(path, text.replace("127.0.0.1:7200", admin)).expect("our own file");
+        ReplicaConfig::load(path).expect("it is understood").listen_address()
+    };
+    for listen in ["127.0.0.1:7100", "0.0.0.0:7100", "[::]:7100"] {
+        let error = with(listen, "127.0.0.1:7100").expect_err(listen).to_string();
+        assert!(error.contains("give admin another port"), "{error}");
+        with(listen, "127.0.0.1:7101").expect(listen);
+    }
+    with("127.0.0.1:7100", "127.0.0.2:7100").expect("two addresses of one machine");
 }
 
 #[test]
@@ -265,9 +353,23 @@ fn keys_that_others_could_have_are_refused() {
     }
     set_mode(&key, 0o400);
     loaded().expect("nobody needs to write");
-    set_mode(&keys, 0o777);
-    assert!(matches!(loaded(), Err(KeyError::Replaceable { .. })));
+    for mode in [0o777, 0o755, 0o750, 0o701, 0o1777] {
+        set_mode(&keys, mode);
+        assert!(matches!(loaded(), Err(KeyError::OpenFolder { .. })), "{mode:o}");
+    }
     set_mode(&keys, 0o700);
+    // Only root may give a folder away.
+    if chown(&keys, Some(65_534), None).is_ok() {
+        assert!(matches!(loaded(), Err(KeyError::FolderOfOther { owner: 65_534, .. })));
+        chown(&keys, Some(0), None).expect("it was root's");
+    }
+    let moved = layout.directory.join("moved");
+    fs::rename(&keys, &moved).expect("our own folder");
+    symlink(&moved, &keys).expect("a new link");
+    assert!(matches!(loaded(), Err(KeyError::NotAFolder(_))));
+    fs::remove_file(&keys).expect("our own link");
+    fs::rename(&moved, &keys).expect("our own folder");
+    loaded().expect("as it was");
 
     let elsewhere = folder.path().join("elsewhere.key");
     fs::rename(&key, &elsewhere).expect("our own file");
@@ -282,12 +384,37 @@ fn keys_that_others_could_have_are_refused() {
     // Whoever says that the place is safe is believed.
     symlink(&elsewhere, &key).expect("a new link");
     set_mode(&elsewhere, 0o644);
+    set_mode(&keys, 0o755);
     replace(
         &layout.replicas[0],
         "# insecure_key_permissions = false",
         "insecure_key_permissions = true",
     );
     loaded().expect("its owner vouches for it");
+}
+
+/// Nobody may have to end a process by force because of a name that was mistyped.
+#[test]
+fn what_never_ends_or_never_begins_is_not_waited_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let layout = init(&options(folder.path())).expect("a new cluster");
+    let pipe = folder.path().join("pipe");
+    let user = rustix::fs::Mode::RWXU;
+    let made = rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, user, 0);
+    made.expect("a new pipe");
+    for path in [&pipe, Path::new("/dev/zero"), folder.path()] {
+        let error = AnyFile::load(path).err().expect("it is no file").to_string();
+        assert!(error.contains("it is no regular file"), "{error}");
+    }
+    let key = layout.directory.join("keys/replica-0.key");
+    fs::remove_file(&key).expect("our own file");
+    fs::rename(&pipe, &key).expect("our own pipe");
+    for trust_permissions in [false, true] {
+        assert!(matches!(keys::load(&key, trust_permissions), Err(KeyError::NotAFile(_))));
+    }
+    let link = layout.directory.join("keys/link");
+    symlink(&key, &link).expect("a new link");
+    assert!(matches!(keys::load(&link, true), Err(KeyError::NotAFile(_))));
 }
 
 #[test]

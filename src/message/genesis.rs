@@ -229,10 +229,15 @@ impl Parameters {
             ),
             (self.batch_bytes <= 32 << 20, "a batch must be at most 32 MiB"),
             (self.bundle_bytes >= 1, "a bundle must hold at least one byte"),
+            (self.result_bytes >= 1, "a result must hold at least one byte"),
             (self.result_bytes <= 32 << 20, "a result must be at most 32 MiB"),
             (
                 self.result_bytes <= self.client_kept_bytes,
                 "a client's kept results must have room for the largest result",
+            ),
+            (
+                self.time_tolerance.0 >= 1,
+                "clocks are never alike: the time tolerance must not be 0",
             ),
             (self.recovery_spacing >= 1, "recoveries must be at least one checkpoint apart"),
         ];
@@ -250,7 +255,7 @@ mod tests {
     /// D3: a file that somebody typed is refused, whatever is in it, and not stumbled over.
     #[test]
     fn absurd_parameters_are_refused_and_not_counted_with() {
-        let absurd: [fn(&mut Parameters); 7] = [
+        let absurd: [fn(&mut Parameters); 8] = [
             |parameters| parameters.checkpoint_interval = u64::MAX,
             |parameters| parameters.window = u64::MAX,
             |parameters| parameters.bundle_bytes = u64::MAX,
@@ -261,6 +266,7 @@ mod tests {
             |parameters| parameters.batch_bytes = u64::MAX,
             |parameters| parameters.result_bytes = u64::MAX,
             |parameters| parameters.checkpoint_interval = 0,
+            |parameters| parameters.time_tolerance = Span::ZERO,
         ];
         assert_eq!(Parameters::default().check(), Ok(()));
         for spoil in absurd {

@@ -42,6 +42,18 @@ pub enum StorageError {
         /// What is there.
         path: PathBuf,
     },
+    /// No directory can be made there at all.
+    #[error(
+        "{} cannot be made ({error}): no files are kept there; name another directory by 'data' \
+         in the replica's file",
+        path.display()
+    )]
+    NoPlace {
+        /// Where it should be.
+        path: PathBuf,
+        /// In the system's words.
+        error: io::Error,
+    },
     /// The disk failed. What was written last may be there or not; nothing more is
     /// written until the node starts again.
     #[error(

@@ -229,9 +229,12 @@ impl Storage {
 /// Makes a directory that nobody else on the machine may look into: the state is in it.
 fn make_directory(directory: &Path) -> Result<(), StorageError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(directory);
-    made.map_err(|error| match directory.exists() && !directory.is_dir() {
-        true => StorageError::NotADirectory { path: directory.to_owned() },
-        false => StorageError::when("making", directory, error),
+    let path = directory.to_owned();
+    made.map_err(|error| match error.kind() {
+        _ if directory.exists() && !directory.is_dir() => StorageError::NotADirectory { path },
+        // All that leads there is made too, so nothing is missing: as under /proc.
+        std::io::ErrorKind::NotFound => StorageError::NoPlace { path, error },
+        _ => StorageError::when("making", directory, error),
     })
 }
 

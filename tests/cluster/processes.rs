@@ -46,11 +46,15 @@ impl<'a> Processes<'a> {
         child.wait().expect("it ends").code()
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    fn command(&self, arguments: &[&str]) -> Command {
         let mut command = quorate();
         command.args(arguments).arg("--config").arg(&self.cluster.layout.clients[0]);
         command.arg("--timeout").arg(format!("{}s", PATIENCE.as_secs()));
-        command.output().expect("the binary starts")
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the binary starts")
     }
 }
 
@@ -82,6 +86,64 @@ fn the_command_line_writes_and_reads_and_says_by_its_code_how_it_went() {
     assert_eq!(ran(&["del", "greeting"]).0, Some(0));
     assert_eq!(ran(&["put", "", "value"]).0, Some(1));
     assert_eq!(processes.terminate(2), Some(0));
+}
+
+/// Neither a key nor a value needs to be text, and no byte of them is special.
+#[test]
+fn keys_and_values_of_any_bytes_are_named_and_swapped() {
+    let cluster = Cluster::files(Parameters::default());
+    let processes = Processes::start(&cluster);
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).expect("a disk");
+        path.display().to_string()
+    };
+    let (old, new) = (file("old", b"\0old\xff"), file("new", b"\0new\xff"));
+    let ran = |arguments: &[&str], input: &str| {
+        let mut command = processes.command(arguments);
+        let input = std::fs::File::open(input).expect("it is there");
+        let output = command.stdin(input).output().expect("the binary starts");
+        (output.status.code(), output.stdout)
+    };
+    assert_eq!(ran(&["put", "--key-hex", "00fe", "-"], &old).0, Some(0));
+    assert_eq!(ran(&["get", "--key-hex", "00FE"], &old), (Some(0), b"\0old\xff".to_vec()));
+    let swap = |expected: &str, value: &str, input: &str| {
+        ran(&["cas", "--key-hex", "00fe", "--expect-file", expected, value], input).0
+    };
+    assert_eq!(swap(&new, "-", &new), Some(1));
+    assert_eq!(swap(&old, "-", &new), Some(0));
+    assert_eq!(swap("-", "text", &new), Some(0));
+    assert_eq!(swap("-", "-", &new), Some(2), "one input for two values");
+    assert_eq!(ran(&["cas", "key", "--expect", "-", "value"], &new).0, Some(2));
+    let (code, json) = ran(&["list", "--prefix-hex", "00", "-o", "json"], &old);
+    let json: serde_json::Value = serde_json::from_slice(&json).expect("one object");
+    assert_eq!((code, &json["items"][0]["key_hex"]), (Some(0), &"00fe".into()));
+    assert_eq!(ran(&["del", "--key-hex", "00fe"], &old).0, Some(0));
+    assert_eq!(ran(&["get", "--key-hex", "00fe"], &old).0, Some(1));
+}
+
+#[test]
+fn a_key_is_told_as_a_word_or_in_hexadecimal() {
+    let refused = [
+        &["put", "--key-hex", "00"][..],
+        &["put", "key", "value", "--key-hex", "00"],
+        &["put", "key"],
+        &["put", "--key-hex", "0", "value"],
+        &["get"],
+        &["get", "key", "--key-hex", "00"],
+        &["del", "--key-hex", "no"],
+        &["cas", "key", "--absent"],
+        &["cas", "--key-hex", "00", "--absent"],
+        &["cas", "--key-hex", "00", "value"],
+        &["cas", "key", "--expect", "old", "--expect-file", "old", "value"],
+        &["list", "key", "--prefix-hex", "00"],
+    ];
+    for arguments in refused {
+        let mut command = quorate();
+        let output = command.args(arguments).args(["--config", "/nowhere"]).output();
+        assert_eq!(output.expect("it starts").status.code(), Some(2), "{arguments:?}");
+    }
 }
 
 /// S13: not one acknowledged write is lost, however often all are killed at once.
@@ -119,6 +181,49 @@ fn without_a_cluster_the_command_line_says_so_by_its_code() {
     let mut command = quorate();
     let output = command.args(["get", "key", "--config", "/nowhere"]).output().expect("it starts");
     assert_eq!(output.status.code(), Some(7));
+}
+
+#[test]
+fn every_help_has_examples() {
+    let commands = "init config config-check demo node byzantine-node put get del cas list status \
+                    evidence evidence-list evidence-show evidence-verify receipt receipt-verify \
+                    simulate bench completions";
+    for words in std::iter::once("").chain(commands.split_whitespace()) {
+        let words = match words {
+            "byzantine-node" | "" => words.split_whitespace().collect(),
+            words => words.split('-').collect::<Vec<_>>(),
+        };
+        let output = quorate().args(&words).arg("--help").output().expect("the binary starts");
+        let told = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(0), "{words:?}");
+        assert!(told.contains("\nExamples:\n  quorate "), "{words:?}: {told}");
+    }
+}
+
+/// What is named by mistake is told in one sentence that says what to do, and at once.
+#[test]
+fn a_name_that_leads_nowhere_is_told_with_what_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let pipe = folder.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    let cluster = Cluster::files(Parameters::default());
+    let cluster = cluster.layout.cluster.display().to_string();
+    let pipe = pipe.display().to_string();
+    let mistakes = [
+        (&["init", "--dir", "/proc/x"][..], 7, "choose a --dir where there is room"),
+        (&["init", "--dir", "x", "--host", ""], 2, "--host \"\" is no host"),
+        (&["receipt", "verify", &pipe, "--cluster", &cluster], 7, "it is no regular file"),
+        (&["receipt", "verify", "x", "--cluster", &pipe], 7, "it is no regular file"),
+        (&["get", "key", "--config", "/dev/zero"], 7, "it is no regular file"),
+    ];
+    for (arguments, code, told) in mistakes {
+        let output = quorate().current_dir(folder.path()).args(arguments).output();
+        let output = output.expect("the binary starts");
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{complaint}");
+        assert!(complaint.contains(told), "{complaint}");
+    }
 }
 
 #[test]

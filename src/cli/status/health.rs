@@ -142,6 +142,7 @@ impl Health {
     pub(super) fn headline(&self) -> String {
         let (size, quorum) = (self.committee.size(), self.committee.quorum());
         let (part, more) = (self.taking_part, self.can_lose());
+        let take = if part == 1 { "takes" } else { "take" };
         match self.verdict {
             Verdict::Healthy => {
                 format!("healthy: all {size} replicas take part; can lose {more} more")
@@ -154,11 +155,13 @@ impl Health {
                  {quorum} are in one view; they are changing views"
             ),
             Verdict::NoQuorum if self.answering() >= quorum => format!(
-                "BEYOND WHAT IT BEARS: {part} of {size} replicas take part honestly, and {quorum} \
+                "BEYOND WHAT IT BEARS: {part} of {size} replicas {take} part honestly, and {quorum} \
                  are needed; what is served rests on one that lies"
             ),
             Verdict::NoQuorum => {
-                format!("NOT SERVING: {part} of {size} replicas take part, and {quorum} are needed")
+                format!(
+                    "NOT SERVING: {part} of {size} replicas {take} part, and {quorum} are needed"
+                )
             }
         }
     }

@@ -16,7 +16,8 @@ pub(super) fn waits(rows: &[Row], committee: Committee) -> Vec<String> {
     if !missing.is_empty() {
         let missing = missing.join(", ");
         waits.push(format!(
-            "{part} replicas take part, and {quorum} are needed; missing: {missing}"
+            "{} part, and {quorum} are needed; missing: {missing}",
+            if part == 1 { "1 replica takes".to_owned() } else { format!("{part} replicas take") }
         ));
     }
     let told = || rows.iter().filter_map(|row| row.claims.as_ref().ok());
@@ -139,6 +140,12 @@ mod tests {
     fn told(rows: &[Row]) -> Vec<String> {
         let size = u16::try_from(COMMITTEE).expect("small");
         waits(rows, Committee::new(size).expect("enough"))
+    }
+
+    #[test]
+    fn one_that_is_left_is_told_of_as_one() {
+        let told = told(&[row(0, json!({})), gone(1), gone(2), gone(3)]);
+        assert!(told[0].starts_with("1 replica takes part, and 3 are needed"), "{}", told[0]);
     }
 
     #[test]

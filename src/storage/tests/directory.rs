@@ -165,3 +165,11 @@ fn nobody_else_on_the_machine_looks_into_it() {
         assert_eq!(mode & 0o777, 0o700, "{}", made.display());
     }
 }
+
+/// Nothing is wrong with a disk where there is none.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_place_that_keeps_no_files_is_told_as_such() {
+    let error = refusal(Path::new("/proc/quorate/data"));
+    assert!(matches!(error, StorageError::NoPlace { .. }), "{error}");
+}
