@@ -8,7 +8,7 @@
 use super::admin;
 use crate::config::init::CONFIG;
 use crate::config::{ConfigError, Layout, ReplicaConfig};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -213,9 +213,15 @@ impl Processes {
         self.children.remove(&id)?.wait().ok()
     }
 
-    /// Stops a replica where it stands.
+    /// Stops a replica where it stands. When this returns, it does.
     pub fn pause(&self, id: u16) {
         self.signal(id, Signal::STOP);
+        if let Some(pid) = self.pid(id) {
+            // On a busy machine a process may run on for long after the signal was sent. One
+            // that has ended stands still too; it is left for whoever waits for its end.
+            let still = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+            let _ = waitid(WaitId::Pid(pid), still);
+        }
     }
 
     /// Lets it go on.
@@ -224,12 +230,16 @@ impl Processes {
     }
 
     fn signal(&self, id: u16, signal: Signal) {
-        let child = self.children.get(&id);
-        let pid = child.and_then(|child| i32::try_from(child.id()).ok()).and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            // Nobody has waited for it yet, so the number is still its own.
+        if let Some(pid) = self.pid(id) {
             let _ = kill_process(pid, signal);
         }
+    }
+
+    /// The system's number of a replica's process. Nobody has waited for it yet, so it is
+    /// still its own.
+    fn pid(&self, id: u16) -> Option<Pid> {
+        let child = self.children.get(&id)?;
+        Pid::from_raw(i32::try_from(child.id()).ok()?)
     }
 
     /// Tells all to stop, and waits for their ends.

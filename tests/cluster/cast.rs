@@ -41,9 +41,14 @@ async fn play(behaviour: &str) {
     let client = cluster.client(0).await;
     write_and_read(&client, "as a backup").await;
 
-    // One that is starting still would need the primary to come so far.
-    until("the honest vote", async || {
-        HONEST.into_iter().all(|id| status(&processes, id).is_some_and(|one| one.is_voting()))
+    // With the primary away and a liar among them the others have nobody to spare: one that
+    // is starting still, or behind, would need what only the primary might give it.
+    until("the honest vote, and hold the same", async || {
+        let all: Option<Vec<Status>> = HONEST.iter().map(|id| status(&processes, *id)).collect();
+        all.is_some_and(|all| {
+            all.iter()
+                .all(|one| one.is_voting() && !one.transferring && one.executed == all[0].executed)
+        })
     })
     .await;
 
