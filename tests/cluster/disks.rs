@@ -1,7 +1,7 @@
 //! What an operator sees of a disk that was torn, has rotted, is another's, has gone back
 //! in time, or is full: by the end of the process and its words.
 
-use crate::support::{Cluster, brisk, edited, programs, until};
+use crate::support::{Cluster, Programs, brisk, edited, programs, until};
 use quorate::client::KeyValueClient;
 use quorate::cluster::{ProcessError, Processes, admin};
 use std::fs;
@@ -20,7 +20,7 @@ const NOT_VERIFIED: Option<i32> = Some(4);
 
 struct Story {
     cluster: Cluster,
-    processes: Processes,
+    processes: Programs,
     client: KeyValueClient,
 }
 
@@ -34,7 +34,7 @@ impl Story {
         Story::begin_with(cluster, programs).await
     }
 
-    async fn begin_with(cluster: Cluster, programs: impl Fn(&Cluster) -> Processes) -> Story {
+    async fn begin_with(cluster: Cluster, programs: impl Fn(&Cluster) -> Programs) -> Story {
         let processes = programs(&cluster);
         let client = cluster.client(0).await;
         let mut story = Story { cluster, processes, client };
@@ -317,7 +317,7 @@ async fn a_full_disk_stops_one_replica_until_there_is_room() {
         let program = cluster.layout.directory.join("on-a-small-disk");
         fs::write(&program, script).expect("a disk");
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("our own");
-        Processes::new(program, cluster.layout.clone()).expect("the files are good")
+        Programs(Processes::new(program, cluster.layout.clone()).expect("the files are good"))
     })
     .await;
 

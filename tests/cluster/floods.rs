@@ -2,7 +2,7 @@
 //! node's memory stays within bounds that are stated here.
 
 use crate::strangers::{as_client, as_replica};
-use crate::support::{Cluster, programs, until, within};
+use crate::support::{Cluster, Programs, programs, until, within};
 use bytes::Bytes;
 use quorate::client::KeyValueClient;
 use quorate::cluster::{Processes, admin};
@@ -36,7 +36,7 @@ fn require_within(processes: &Processes, before: u64, most: u64, what: &str) {
     assert!(more <= most, "{what}: {} MiB more than before", more / MIB);
 }
 
-fn start(cluster: &Cluster, ids: &[u16]) -> Processes {
+fn start(cluster: &Cluster, ids: &[u16]) -> Programs {
     let mut processes = programs(cluster);
     ids.iter().for_each(|id| processes.start(*id).expect("it starts"));
     processes

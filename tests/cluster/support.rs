@@ -1,7 +1,7 @@
 //! A whole cluster in this process: real files, sockets and threads, each test its own.
 
 use quorate::client::{Access, Client, KeyValueClient};
-use quorate::cluster::{Processes, ports};
+use quorate::cluster::{Processes, admin, ports};
 use quorate::config::{self, ClientConfig, InitOptions, Layout, Ports, ReplicaConfig};
 use quorate::message::Parameters;
 use quorate::node::{Handle, Node, NodeError, Options, Setup};
@@ -9,6 +9,7 @@ use quorate::storage::{self, Storage};
 use quorate::types::{Digest, ReplicaId, Seq, Span};
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -140,10 +141,42 @@ pub async fn connect(access: Access) -> KeyValueClient {
     KeyValueClient::new(Client::connect(access).await.expect("a good configuration"))
 }
 
+/// Replicas as processes, which are told to say what they know when a test of them fails.
+pub struct Programs(pub Processes);
+
+impl Deref for Programs {
+    type Target = Processes;
+
+    fn deref(&self) -> &Processes {
+        &self.0
+    }
+}
+
+impl DerefMut for Programs {
+    fn deref_mut(&mut self) -> &mut Processes {
+        &mut self.0
+    }
+}
+
+impl Drop for Programs {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            return;
+        }
+        for id in self.ids() {
+            let status = admin::status(self.admin(id));
+            println!("replica {id}, when the test failed: {status:?}");
+            let log = std::fs::read_to_string(self.log(id)).unwrap_or_default();
+            let lines: Vec<&str> = log.lines().collect();
+            println!("{}", lines[lines.len().saturating_sub(60)..].join("\n"));
+        }
+    }
+}
+
 /// The replicas of these files as processes, none of which runs yet.
-pub fn programs(cluster: &Cluster) -> Processes {
+pub fn programs(cluster: &Cluster) -> Programs {
     let program = PathBuf::from(env!("CARGO_BIN_EXE_quorate"));
-    Processes::new(program, cluster.layout.clone()).expect("the files are good")
+    Programs(Processes::new(program, cluster.layout.clone()).expect("the files are good"))
 }
 
 /// Replaces something in a file that is there once.
