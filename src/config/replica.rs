@@ -135,6 +135,7 @@ table!(RawSettings of Settings {
     fetch_timeout: Time,
     pipeline: u64,
     eager: u64,
+    gathering: Time,
     vouched_from: usize,
     vouching_patience: Time,
     spared_from: usize,

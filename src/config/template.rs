@@ -143,6 +143,9 @@ admin = \"127.0.0.1:{admin}\"
 # pipeline = {pipeline}
 # How many of them it begins however little is in them; for more, enough must wait.
 # eager = {eager}
+# How long it waits at most for as many requests as came of late, before it begins a batch
+# with fewer; never longer than agreement takes.
+# gathering = \"{gathering}\"
 # From so many requests in a batch on, it leaves it to others to check what clients signed,
 # where it is not its turn; and how long they have for it, at least, before it checks all
 # the same.
@@ -193,6 +196,7 @@ admin = \"127.0.0.1:{admin}\"
         fetch_timeout = span(settings.fetch_timeout),
         pipeline = settings.pipeline,
         eager = settings.eager,
+        gathering = span(settings.gathering),
         vouched_from = settings.vouched_from,
         vouching_patience = span(settings.vouching_patience),
         spared_from = settings.spared_from,

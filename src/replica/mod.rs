@@ -27,6 +27,7 @@ mod checkpoints;
 mod clients;
 pub mod effects;
 pub mod executor;
+mod gathering;
 pub mod lives;
 mod ordering;
 pub mod pool;
@@ -176,6 +177,7 @@ pub struct Replica {
     status_due: Instant,
     /// The opening of a later view is asked for no sooner than this.
     view_fetch_due: Instant,
+    gathering: gathering::Gathering,
     fill_up_due: Instant,
     fill_ups_accepted: waits::Allowance,
     /// Who kept this replica waiting for its word on a batch, and until when nobody waits
@@ -314,6 +316,7 @@ impl Replica {
             self.wait_deadline(),
             self.opening_deadline(),
             self.fill_up_deadline(),
+            self.gathering_deadline(),
         ];
         deadlines.into_iter().flatten().min().expect("the status is always due some time")
     }

@@ -12,25 +12,18 @@ use crate::message::{
 };
 use crate::types::{ReplicaId, Seq};
 
-/// Beside the eager ones, batches are begun for at least so many requests each, or as many
-/// as fit,
-const ENOUGH_ITEMS: usize = 64;
-
-/// or so many bytes of them.
-const ENOUGH_BYTES: usize = 64 << 10;
-
 impl Replica {
     // Proposing.
 
-    /// Proposes what waits, while fewer than the pipeline's depth are in flight. No
-    /// timer delays a lone request; under load requests gather until a place is free, and
-    /// beside others under way until there are enough to be worth a round of votes.
+    /// Proposes what waits, while fewer than the pipeline's depth are in flight, and where it
+    /// is worth a round of votes. Nothing delays a request where one is asked for at a time.
     pub(super) fn propose(&mut self) {
         while let Some(seq) = self.place_to_propose() {
             if self.is_too_little(seq) && !self.is_fill_up_due() {
                 return;
             }
             let items = self.pick_items();
+            self.end_gathering();
             if items.is_empty() && !self.is_fill_up_due() {
                 return;
             }
@@ -57,24 +50,13 @@ impl Replica {
         may.then_some(next)
     }
 
-    /// Whether what waits had better wait for the end of one of those under way: each
-    /// batch costs all replicas the same votes, however little is in it.
-    fn is_too_little(&self, seq: Seq) -> bool {
-        let in_flight = seq.previous().since(self.executed());
-        let (items, bytes) = self.pool.backlog();
-        let (most_items, most_bytes) = self.batch_limits();
-        let is_enough =
-            items >= most_items.min(ENOUGH_ITEMS) || bytes >= most_bytes.min(ENOUGH_BYTES);
-        in_flight >= self.settings.eager && !is_enough
-    }
-
     fn pick_items(&mut self) -> Vec<crate::message::Item> {
         let (most_items, most_bytes) = self.batch_limits();
         self.pool.pick(most_items, most_bytes)
     }
 
     /// How many items a batch may hold, and of how many bytes together.
-    fn batch_limits(&self) -> (usize, usize) {
+    pub(super) fn batch_limits(&self) -> (usize, usize) {
         let parameters = &self.genesis.parameters;
         let most_items = usize::try_from(parameters.batch_items).unwrap_or(usize::MAX);
         // The time, the length of the list, and the length of the whole.
@@ -395,6 +377,7 @@ impl Replica {
         self.waits.note_executed(ordered, self.now.instant);
         self.waits.progress(executed.served, self.now.instant);
         self.end_waits(seq, &executed);
+        self.expect_company(executed.items.len());
         self.answer_clients(executed.answers, executed.items.len());
         for (replica, incarnation) in executed.begun {
             self.on_new_life(replica, incarnation);

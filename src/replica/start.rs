@@ -148,6 +148,7 @@ impl Replica {
             evidence: Vec::new(),
             status_due: now.instant,
             view_fetch_due: now.instant,
+            gathering: Default::default(),
             fill_up_due: now.instant,
             fill_ups_accepted: Allowance::default(),
             unreliable: BTreeMap::new(),

@@ -93,10 +93,12 @@ impl Solo {
         parameters: Parameters,
         settings: Settings,
     ) -> Solo {
-        // Small batches fill the pipeline here: what makes them wait has its own test.
-        let eager =
-            if settings.eager == Settings::default().eager { u64::MAX } else { settings.eager };
-        let settings = Settings { eager, ..settings };
+        // Small batches fill the pipeline here: what makes them wait has its own tests.
+        let usual = Settings::default();
+        let eager = if settings.eager == usual.eager { u64::MAX } else { settings.eager };
+        let waits = settings.gathering != usual.gathering;
+        let gathering = if waits { settings.gathering } else { Span(0) };
+        let settings = Settings { eager, gathering, ..settings };
         let genesis = genesis(replicas, 4, parameters).checked().expect("a good genesis");
         let committee = genesis.committee();
         let verifier = Verifier::new(Arc::clone(&genesis), Ed25519);

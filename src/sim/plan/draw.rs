@@ -139,6 +139,7 @@ fn settings(random: &mut Random) -> Settings {
         fetch_timeout: Span::milliseconds(random.between(50, 300)),
         pipeline: random.between(1, 8),
         eager: random.between(1, 8),
+        gathering: Span::milliseconds(one_of(random, &[0, 1, 10, 100])),
         fill_up_interval: Span::milliseconds(random.between(5, 20)),
         vouched_from: one_of(random, &[1, 1, 2, 4, usize::MAX]),
         vouching_patience: Span::milliseconds(random.between(10, 200)),
