@@ -104,7 +104,9 @@ impl Handshakes {
         let whose = if of(address) >= limits.handshakes_per_address.max(1) {
             address
         } else if self.running.len() >= limits.handshakes.max(1) {
-            self.running.iter().map(|(one, _)| *one).max_by_key(|one| of(*one))?
+            // Of those that have as many, the one that has been here for longest: whoever has
+            // just come is not ended by the next.
+            self.running.iter().rev().map(|(one, _)| *one).max_by_key(|one| of(*one))?
         } else {
             return None;
         };

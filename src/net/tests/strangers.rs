@@ -77,6 +77,27 @@ async fn handshakes_that_never_end_hinder_nobody() {
     assert!(evicted >= 84, "{evicted}");
 }
 
+/// X1: and from so many addresses that none has more than another.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_oldest_handshake_makes_room_where_all_addresses_have_one() {
+    let limits = Limits { handshakes: 4, handshake: LONG, ..Limits::default() };
+    let (listening, acceptor) = Plan { limits, ..Plan::default() }.listen().await;
+    let mut idle = Vec::new();
+    for host in 1..=6 {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::from(([127, 0, 0, host], 0))).expect("our own");
+        idle.push(socket.connect(acceptor.local_addr()).await.expect("somebody listens"));
+    }
+    for stream in &mut idle[..2] {
+        let read = tokio::time::timeout(LONG / 2, stream.read(&mut [0; 8])).await;
+        assert_eq!(read.expect("it ends").expect("in order"), 0);
+    }
+    until_refused(&listening, "evicted").await;
+    let latest = tokio::time::timeout(Duration::from_millis(50), idle[5].read(&mut [0; 8])).await;
+    assert!(latest.is_err(), "{latest:?}");
+}
+
 #[tokio::test]
 async fn a_handshake_has_its_time_and_no_more() {
     let limits = Limits { handshake: Duration::from_millis(300), ..Limits::default() };
