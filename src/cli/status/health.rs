@@ -52,6 +52,11 @@ impl Verdict {
     pub(super) fn serves(self) -> bool {
         matches!(self, Verdict::Healthy | Verdict::Reduced)
     }
+
+    /// Whether it is about to serve, if all goes well.
+    pub(super) fn may_pass(self) -> bool {
+        self == Verdict::ChangingViews
+    }
 }
 
 /// One replica, as it seems from here.
@@ -365,6 +370,18 @@ mod tests {
         assert_eq!(health.rows[1].trouble.as_deref(), Some("shows a false certificate"));
         assert!(health.advice[0].contains("replica 1 shows a false certificate"));
         assert!(health.rows[0].trouble.is_none(), "none is no lie");
+    }
+
+    #[test]
+    fn views_that_change_may_be_over_soon_and_too_few_replicas_may_not() {
+        let asks = || json!({ "view": 1, "active": false, "primary": 1 });
+        let changing = health([asks(), json!({ "view": 1, "primary": 1 }), asks(), asks()]);
+        assert_eq!(changing.verdict, Verdict::ChangingViews);
+        assert!(changing.verdict.may_pass() && !changing.verdict.serves());
+        let starts = || json!({ "standing": "starting" });
+        let too_few = health([starts(), json!({}), starts(), json!({})]);
+        assert_eq!(too_few.verdict, Verdict::NoQuorum);
+        assert!(!too_few.verdict.may_pass());
     }
 
     #[test]

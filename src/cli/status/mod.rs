@@ -19,13 +19,18 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long to wait for each replica, if nothing is said.
+/// How long to wait for each replica, if nothing is said; and for a view to open that is
+/// being changed.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How soon to look again at a cluster that is changing views.
+const AGAIN: Duration = Duration::from_millis(300);
 
 /// Asks every replica how it is, and says what follows: whether the cluster serves, and how
 /// many more it can lose. What a replica says of itself is told apart from what is proved.
+/// While views change it waits for that to end, no longer than for a replica.
 #[derive(Args)]
 #[command(after_help = "Examples:
   quorate status --config demo/config/client-0.toml
@@ -60,11 +65,18 @@ impl Look {
         let patience = self.asking.timeout().unwrap_or(PATIENCE);
         let survey = Survey::new(access, patience).map_err(Failure::local)?;
         on_runtime(async {
+            let began = Instant::now();
             loop {
                 let told = survey.statuses().await;
                 let is_refused = is_refused(&told, committee);
                 let convicted = convicted(&survey, &told, &verifier).await;
                 let health = Health::of(told, &convicted, &verifier, committee, &addresses);
+                // A view change that goes well is over by then, and what was told was as it
+                // was at several moments.
+                if health.verdict.may_pass() && !self.watch && began.elapsed() < patience {
+                    tokio::time::sleep(AGAIN).await;
+                    continue;
+                }
                 let reader = self.show(&health, &cluster.to_string(), &addresses)?;
                 match self.watch {
                     true if reader == Reader::HasGone => return Ok(()),
