@@ -1,7 +1,7 @@
 //! What an operator sees of a disk that was torn, has rotted, is another's, has gone back
 //! in time, or is full: by the end of the process and its words.
 
-use crate::support::{Cluster, Programs, brisk, edited, programs, until};
+use crate::support::{Cluster, PATIENCE, Programs, brisk, copy, edited, programs, until};
 use quorate::client::KeyValueClient;
 use quorate::cluster::{ProcessError, Processes, admin};
 use std::fs;
@@ -109,18 +109,6 @@ fn flip(path: &Path, at: usize) {
     let mut bytes = fs::read(path).expect("it is there");
     bytes[at] ^= 0x55;
     fs::write(path, bytes).expect("a disk");
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).expect("a disk");
-    for entry in fs::read_dir(from).expect("it is there") {
-        let path = entry.expect("a name").path();
-        let target = to.join(path.file_name().expect("it has a name"));
-        match path.is_dir() {
-            true => copy(&path, &target),
-            false => drop(fs::copy(&path, target).expect("a disk")),
-        }
-    }
 }
 
 /// S1
@@ -283,6 +271,18 @@ async fn a_second_process_on_one_disk_is_refused_and_named() {
     story.serves().await;
 }
 
+/// The replicas of these files as processes, begun by a script of this name.
+fn begun_by(cluster: &Cluster, name: &str, script: &str) -> Programs {
+    let data = cluster.config(usize::from(ODD)).data;
+    let script = script
+        .replace("DATA", &data.display().to_string())
+        .replace("PROGRAM", env!("CARGO_BIN_EXE_quorate"));
+    let program = cluster.layout.directory.join(name);
+    fs::write(&program, script).expect("a disk");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("our own");
+    Programs(Processes::new(program, cluster.layout.clone()).expect("the files are good"))
+}
+
 /// Runs replica 3 with a data directory on a file system of its own, and the others
 /// as they are.
 const ON_A_SMALL_DISK: &str = r#"#!/bin/sh
@@ -309,17 +309,9 @@ async fn a_full_disk_stops_one_replica_until_there_is_room() {
     for replica in &cluster.layout.replicas {
         edited(replica, "[storage]", "[storage]\nsegment_bytes = 65536");
     }
-    let mut story = Story::begin_with(cluster, |cluster| {
-        let data = cluster.config(usize::from(ODD)).data;
-        let script = ON_A_SMALL_DISK
-            .replace("DATA", &data.display().to_string())
-            .replace("PROGRAM", env!("CARGO_BIN_EXE_quorate"));
-        let program = cluster.layout.directory.join("on-a-small-disk");
-        fs::write(&program, script).expect("a disk");
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("our own");
-        Programs(Processes::new(program, cluster.layout.clone()).expect("the files are good"))
-    })
-    .await;
+    let mut story =
+        Story::begin_with(cluster, |cluster| begun_by(cluster, "on-a-small-disk", ON_A_SMALL_DISK))
+            .await;
 
     let process = story.processes.process(ODD).expect("it runs");
     let root = PathBuf::from(format!("/proc/{process}/root"));
@@ -360,4 +352,110 @@ async fn a_full_disk_stops_one_replica_until_there_is_room() {
     story.write(30).await;
     story.processes.kill(0);
     story.serves().await;
+}
+
+/// Syncs of a file whose path ends as `fail` says go wrong, once: taking that file away is
+/// what only one of them can do. Those of the same file that come after it are told.
+const FAILING_SYNCS: &str = r#"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int ends(const char *path, const char *end) {
+    size_t length = strlen(path), wanted = strlen(end);
+    return wanted > 0 && length >= wanted && strcmp(path + length - wanted, end) == 0;
+}
+
+static int fails(int file) {
+    static char failed[4096];
+    char link[64], path[4096] = "", end[64] = "";
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    if (readlink(link, path, sizeof path - 1) < 0) return 0;
+    if (failed[0] && strcmp(path, failed) == 0)
+        close(open("FOLDER/again", O_CREAT | O_WRONLY, 0600));
+    int trigger = open("FOLDER/fail", O_RDONLY);
+    if (trigger < 0) return 0;
+    ssize_t count = read(trigger, end, sizeof end - 1);
+    close(trigger);
+    if (count < 0 || !ends(path, end) || unlink("FOLDER/fail") != 0) return 0;
+    strcpy(failed, path);
+    errno = EIO;
+    return 1;
+}
+
+int fsync(int file) { return fails(file) ? -1 : (int)syscall(SYS_fsync, file); }
+int fdatasync(int file) { return fails(file) ? -1 : (int)syscall(SYS_fdatasync, file); }
+"#;
+
+/// Runs replica 3 with what is built of that, and the others as they are.
+const WITH_FAILING_SYNCS: &str = r#"#!/bin/sh
+case "$*" in
+*replica-3.toml*) LD_PRELOAD=FOLDER/failing-syncs.so exec PROGRAM "$@" ;;
+*) exec PROGRAM "$@" ;;
+esac
+"#;
+
+/// S5, of the log and of the store of states. Where no C can be compiled, the storage's own
+/// tests must do.
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sync_that_fails_once_ends_one_replica_until_it_is_started_again() {
+    if !Command::new("cc").arg("--version").output().is_ok_and(|ran| ran.status.success()) {
+        println!("nothing can be compiled here");
+        return;
+    }
+    let cluster = Cluster::files(brisk());
+    for replica in &cluster.layout.replicas {
+        edited(replica, "[storage]", "[storage]\nsegment_bytes = 65536");
+    }
+    let folder = cluster.layout.directory.clone();
+    let in_folder = |text: &str| text.replace("FOLDER", &folder.display().to_string());
+    let source = folder.join("failing-syncs.c");
+    fs::write(&source, in_folder(FAILING_SYNCS)).expect("a disk");
+    let library = source.with_extension("so");
+    let mut cc = Command::new("cc");
+    cc.args(["-shared", "-fPIC", "-o"]).args([&library, &source]);
+    assert!(cc.status().is_ok_and(|status| status.success()), "it is good C");
+
+    let script = in_folder(WITH_FAILING_SYNCS);
+    let mut story =
+        Story::begin_with(cluster, |cluster| begun_by(cluster, "with-failing-syncs", &script))
+            .await;
+    for what in [".log", "/states.redb"] {
+        fs::write(folder.join("fail"), what).expect("a disk");
+        // The others go on, and this one ends.
+        let (client, processes) = (&story.client, &mut story.processes);
+        let mut ended = None;
+        until("it ends", async || {
+            client.put(b"key", &[7; 10_000]).await.expect("three are enough");
+            ended = processes.require_alive(ODD).err();
+            ended.is_some()
+        })
+        .await;
+        let Some(ProcessError::Ended { status, tail, .. }) = ended else { panic!("{ended:?}") };
+        assert_eq!(status.code(), LOCAL, "{what}: {tail}");
+        let data = story.data().display().to_string();
+        for word in [data.as_str(), "the disk may be failing", "then start the node again"] {
+            assert!(tail.contains(word), "{what}: {word}: {tail}");
+        }
+        assert!(!folder.join("fail").exists(), "{what}: it failed");
+        assert!(!folder.join("again").exists(), "{what}: it was tried again");
+        story.write(8).await;
+
+        story.processes.start(ODD).expect("it starts");
+        story.serves().await;
+        // A quorum needs it.
+        story.processes.kill(0);
+        story.write(8).await;
+        story.serves().await;
+        story.processes.start(0).expect("it starts");
+        for id in 0..4 {
+            story.processes.wait_ready(id, PATIENCE).expect("it serves");
+            let status = admin::status(story.processes.admin(id)).expect("it answers");
+            assert!(status.evidence.is_empty(), "{what}: {:?}", status.evidence);
+        }
+    }
 }

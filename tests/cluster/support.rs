@@ -8,6 +8,7 @@ use quorate::node::{Handle, Node, NodeError, Options, Setup};
 use quorate::storage::{self, Storage};
 use quorate::types::{Digest, ReplicaId, Seq, Span};
 use std::collections::BTreeMap;
+use std::fs;
 use std::future::Future;
 use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
@@ -58,13 +59,19 @@ impl Cluster {
 
     /// The same at these ports.
     pub fn files_at(parameters: Parameters, ports: Vec<(u16, u16)>) -> Cluster {
+        let ports = Ports::Given(ports);
+        Cluster::files_of(InitOptions { ports, parameters, ..InitOptions::default() })
+    }
+
+    /// The same with so many clients.
+    pub fn with_clients(clients: u32) -> Cluster {
+        let ports = Ports::Given(ports::free(4));
+        Cluster::files_of(InitOptions { ports, clients, ..InitOptions::default() })
+    }
+
+    fn files_of(options: InitOptions) -> Cluster {
         let folder = tempfile::tempdir().expect("a folder");
-        let options = InitOptions {
-            directory: folder.path().join("cluster"),
-            ports: Ports::Given(ports),
-            parameters,
-            ..InitOptions::default()
-        };
+        let options = InitOptions { directory: folder.path().join("cluster"), ..options };
         let layout = config::init(&options).expect("a new folder");
         Cluster { layout, nodes: (0..4).map(|_| None).collect(), _folder: folder }
     }
@@ -166,7 +173,7 @@ impl Drop for Programs {
         for id in self.ids() {
             let status = admin::status(self.admin(id));
             println!("replica {id}, when the test failed: {status:?}");
-            let log = std::fs::read_to_string(self.log(id)).unwrap_or_default();
+            let log = fs::read_to_string(self.log(id)).unwrap_or_default();
             let lines: Vec<&str> = log.lines().collect();
             println!("{}", lines[lines.len().saturating_sub(60)..].join("\n"));
         }
@@ -181,9 +188,22 @@ pub fn programs(cluster: &Cluster) -> Programs {
 
 /// Replaces something in a file that is there once.
 pub fn edited(path: &Path, what: &str, by: &str) {
-    let text = std::fs::read_to_string(path).expect("it is there");
+    let text = fs::read_to_string(path).expect("it is there");
     assert_eq!(text.matches(what).count(), 1, "{what} in {}", path.display());
-    std::fs::write(path, text.replace(what, by)).expect("a disk");
+    fs::write(path, text.replace(what, by)).expect("a disk");
+}
+
+/// Copies a folder and all that is in it.
+pub fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a disk");
+    for entry in fs::read_dir(from).expect("it is there") {
+        let path = entry.expect("a name").path();
+        let target = to.join(path.file_name().expect("it has a name"));
+        match path.is_dir() {
+            true => copy(&path, &target),
+            false => drop(fs::copy(&path, target).expect("a disk")),
+        }
+    }
 }
 
 /// The states on the disk of a replica that does not run, by number.
