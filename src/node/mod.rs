@@ -210,9 +210,10 @@ pub enum NodeError {
     },
     /// Others hold signatures of this replica that its log lacks.
     #[error(
-        "this replica's disk was lost or has gone back in time: others hold signatures of it that \
-         its log lacks, so it must not vote again under them; start it once with \
-         'quorate node --recover', and it comes back in a new life"
+        "this replica's disk was lost or has gone back in time, or it runs twice: others hold \
+         signatures of it that its log lacks, so it must not vote again under them; see to it that \
+         no other process runs with its keys, then start it once with 'quorate node --recover', \
+         and it comes back in a new life"
     )]
     RolledBack,
     /// A bug of ours.

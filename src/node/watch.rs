@@ -162,7 +162,7 @@ impl Watch {
             Notice::MayVote => tracing::info!("votes"),
             Notice::RolledBack => tracing::error!(
                 "others hold signatures of this replica that its log lacks: its disk was lost or \
-                 has gone back in time; run 'quorate node --recover'"
+                 has gone back in time, or it runs twice"
             ),
             Notice::Reborn(replica, incarnation) => {
                 tracing::info!(%replica, %incarnation, "a replica begins a new life");

@@ -18,3 +18,4 @@ mod strangers;
 mod support;
 mod timers;
 mod torture;
+mod twins;

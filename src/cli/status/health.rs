@@ -292,7 +292,8 @@ fn advice(row: &Row, addresses: &BTreeMap<ReplicaId, String>, quorum: usize) -> 
              themselves while {quorum} others take part"
         ),
         Ok(status) if status.standing == "halted" => format!(
-            "replica {id}: its disk was lost or has gone back in time; start it once with \
+            "replica {id}: its disk was lost or has gone back in time, or it runs twice; see to \
+             it that no other process runs with its keys, then start it once with \
              'quorate node --recover'"
         ),
         Ok(status) if status.diverged => {
