@@ -2,22 +2,31 @@
 //! node's memory stays within bounds that are stated here.
 
 use crate::strangers::{as_client, as_replica};
-use crate::support::{Cluster, Programs, programs, until, within};
+use crate::support::{Cluster, LOOK, Programs, programs, until, within};
 use bytes::Bytes;
 use quorate::client::KeyValueClient;
 use quorate::cluster::{Processes, admin};
 use quorate::message::{ClientMessage, Fetch, Parameters, PeerMessage};
+use quorate::net::Limits;
 use quorate::service::kv::KvOperation;
 use quorate::types::{Nonce, RequestNumber, Seq};
 use quorate::wire;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio::net::TcpSocket;
 
 /// The replica that is flooded.
 const VICTIM: u16 = 1;
 
 const MIB: u64 = 1 << 20;
+
+/// How long one stranger comes after another, at least.
+const BETWEEN: Duration = Duration::from_micros(100);
 
 /// The most memory that the process of a replica has had, in bytes.
 fn most_memory(processes: &Processes) -> u64 {
@@ -48,20 +57,30 @@ async fn serves(client: &KeyValueClient) {
     }
 }
 
-/// K6, X1: a thousand connections that say nothing, or nonsense.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_strangers_cost_little_and_hinder_nobody() {
+/// How many of something come, unless the environment says another number.
+fn count(name: &str, usual: u32) -> u32 {
+    std::env::var(name).map_or(usual, |text| text.parse().expect(name))
+}
+
+/// As many connections as the system allows.
+fn raise_file_limit() {
     let most = getrlimit(Resource::Nofile).maximum;
     setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).expect("our own");
-    let cluster = Cluster::files(Parameters::default());
-    let mut processes = start(&cluster, &[0, 1, 2, 3]);
-    let client = cluster.client(0).await;
-    serves(&client).await;
-    let before = most_memory(&processes);
-    let address = cluster.config(usize::from(VICTIM)).listen_address().expect("it has one");
-    let mut strangers = Vec::new();
-    for number in 0..1_000u32 {
-        let mut stranger = TcpStream::connect(address).await.expect("it listens");
+}
+
+/// How many connections are held at a time, whether or not the other side still does.
+const HELD: usize = 10_000;
+
+/// Comes at least so often, from a thousand addresses, until it is over, and says nothing or
+/// nonsense. Tells how often it came.
+async fn strangers(to: SocketAddr, at_least: u32, is_over: Arc<AtomicBool>) -> u32 {
+    let mut held = VecDeque::new();
+    let mut number = 0;
+    while number < at_least || !is_over.load(Ordering::Relaxed) {
+        let [_, _, high, low] = (number % 1_000).to_be_bytes();
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(SocketAddr::from(([127, 1, high, low], 0))).expect("an address of our own");
+        let mut stranger = within("a connection", socket.connect(to)).await.expect("it listens");
         // Whoever is sent away may already be.
         let _ = match number % 3 {
             0 => Ok(()),
@@ -69,20 +88,60 @@ async fn a_thousand_strangers_cost_little_and_hinder_nobody() {
             1 => stranger.write_all(&[22, 3, 1, 0x40, 0]).await,
             _ => stranger.write_all(&[0x55; 4096]).await,
         };
-        strangers.push(stranger);
+        if held.len() == HELD {
+            held.pop_front();
+        }
+        held.push_back(stranger);
+        number += 1;
+        // Others come by the same two processors.
+        tokio::time::sleep(BETWEEN).await;
     }
+    number
+}
+
+/// K6, X1: connections that say nothing, or nonsense, while others come and go.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn strangers_without_end_cost_little_and_hinder_nobody() {
+    raise_file_limit();
+    let cluster = Cluster::files(Parameters::default());
+    let mut processes = start(&cluster, &[0, 1, 2, 3]);
+    let client = cluster.client(0).await;
     serves(&client).await;
-    require_within(&processes, before, 32 * MIB, "a thousand strangers");
-    // A new client finds its way in among them.
-    serves(&cluster.client(1).await).await;
+    let before = most_memory(&processes);
+    let address = cluster.config(usize::from(VICTIM)).listen_address().expect("it has one");
+    let is_over = Arc::new(AtomicBool::new(false));
+    let at_least = count("FLOOD_CONNECTIONS", 1_000);
+    let mut flood = tokio::spawn(strangers(address, at_least, Arc::clone(&is_over)));
+    for replica in [0, 2, 3] {
+        serves(&client).await;
+        // A replica finds its way in among them, and so does a new client.
+        processes.kill(replica);
+        processes.start(replica).expect("it starts");
+        until("they reach each other", async || {
+            let status = tokio::task::block_in_place(|| admin::status(processes.admin(replica)));
+            status.is_ok_and(|one| one.is_voting() && one.peers.iter().all(|peer| peer.connected))
+        })
+        .await;
+        serves(&cluster.client(1).await).await;
+    }
+    is_over.store(true, Ordering::Relaxed);
+    let came = loop {
+        serves(&client).await;
+        if let Ok(came) = tokio::time::timeout(LOOK, &mut flood).await {
+            break came.expect("no panic");
+        }
+    };
+    require_within(&processes, before, 32 * MIB, &format!("{came} strangers"));
     processes.require_alive(VICTIM).expect("it runs");
 }
 
-/// K6, X6: a client that asks for far more than it reads, from as many connections as it
-/// likes.
+/// K6, X6: clients that ask for far more than they read, each from as many connections as it
+/// may have.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_reads_nothing_costs_no_more_than_its_share() {
-    let cluster = Cluster::files(Parameters::default());
+async fn clients_that_read_nothing_cost_no_more_than_their_share() {
+    raise_file_limit();
+    let clients = count("FLOOD_CLIENTS", 2);
+    let cluster = Cluster::with_clients(1 + clients);
     let mut processes = start(&cluster, &[0, 1, 2, 3]);
     let client = cluster.client(0).await;
     let large = vec![7; 256 << 10];
@@ -95,14 +154,18 @@ async fn a_client_that_reads_nothing_costs_no_more_than_its_share() {
         .map(|message| wire::encode(&message).into())
         .collect();
     let mut deaf = Vec::new();
-    for _ in 0..16 {
-        let mut connection = as_client(&cluster, 1, VICTIM).await;
-        // A newer connection may end this one before all is written.
-        let _ = connection.writer.write(&asks).await;
-        deaf.push(connection);
+    for number in 0..clients {
+        for _ in 0..Limits::default().connections_per_client {
+            let id = usize::try_from(1 + number).expect("a few");
+            let mut connection = as_client(&cluster, id, VICTIM).await;
+            // A newer connection may end this one before all is written.
+            let _ = connection.writer.write(&asks).await;
+            deaf.push(connection);
+        }
     }
     serves(&client).await;
-    require_within(&processes, before, 96 * MIB, "a client that reads nothing");
+    let most = u64::from(clients) * 96 * MIB;
+    require_within(&processes, before, most, &format!("{clients} clients that read nothing"));
     processes.require_alive(VICTIM).expect("it runs");
 }
 
