@@ -164,7 +164,7 @@ async fn clients_that_read_nothing_cost_no_more_than_their_share() {
         }
     }
     serves(&client).await;
-    let most = u64::from(clients) * 96 * MIB;
+    let most = u64::from(clients) * 48 * MIB;
     require_within(&processes, before, most, &format!("{clients} clients that read nothing"));
     processes.require_alive(VICTIM).expect("it runs");
 }
