@@ -143,7 +143,7 @@ admin = \"127.0.0.1:{admin}\"
 # pipeline = {pipeline}
 # How many of them it begins however little is in them; for more, enough must wait.
 # eager = {eager}
-# How long it waits at most for as many requests as came of late, before it begins a batch
+# How long it waits at most for as many clients as asked of late, before it begins a batch
 # with fewer; never longer than agreement takes.
 # gathering = \"{gathering}\"
 # From so many requests in a batch on, it leaves it to others to check what clients signed,

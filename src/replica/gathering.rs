@@ -1,13 +1,15 @@
 //! When a batch is worth its votes (docs/protocol.md § Normal case, 2): each costs all
 //! replicas the same, however little is in it.
 //!
-//! Clients that wait for each other's batches ask again one soon after the other, when the
-//! batch is executed. A primary that proposed the first of them at once would order it alone,
-//! and the others after it. So it waits for as many as there were, but not for longer than
-//! agreement takes anyway.
+//! Clients that were served together ask again one soon after the other. A primary that
+//! proposed the first of them at once would order it alone, and the others after it. So it
+//! waits for as many as there were, but not for longer than agreement takes anyway.
 
 use super::Replica;
+use super::executor::Done;
+use super::pool::{Owner, place};
 use crate::types::{Instant, Seq, Span};
+use std::collections::BTreeSet;
 
 /// So many items are worth a batch, whatever else is to be expected,
 const ENOUGH_ITEMS: usize = 64;
@@ -18,16 +20,18 @@ const ENOUGH_BYTES: usize = 64 << 10;
 /// What the primary knows of who will ask.
 #[derive(Default)]
 pub(super) struct Gathering {
-    /// Those served by the last entry, and those that waited when it was executed.
+    /// How many had something in the last entry, or in the pool when it was executed.
     expected: usize,
     /// Since when there is something to propose and a place for it.
     since: Option<Instant>,
 }
 
 impl Replica {
-    /// An entry with so many items was executed: whoever is served may ask again.
-    pub(super) fn expect_company(&mut self, served: usize) {
-        self.gathering.expected = served + self.pool.backlog().0;
+    /// An entry was executed: whoever it served may ask again, like those who wait.
+    pub(super) fn expect_company(&mut self, served: &[Done]) {
+        let served: BTreeSet<Owner> = served.iter().map(|done| place(done.key).0).collect();
+        let new = served.into_iter().filter(|owner| !self.pool.has(*owner)).count();
+        self.gathering.expected = new + self.pool.owners();
     }
 
     /// Whether what waits had better wait for more.
@@ -37,11 +41,10 @@ impl Replica {
         if items >= most_items.min(ENOUGH_ITEMS) || bytes >= most_bytes.min(ENOUGH_BYTES) {
             return false;
         }
-        let in_flight = seq.previous().since(self.executed());
-        if in_flight >= self.settings.eager {
+        if !self.is_eager(seq) {
             return true;
         }
-        if items == 0 || items >= self.gathering.expected {
+        if items == 0 || self.pool.ready() >= self.gathering.expected {
             return false;
         }
         self.gathering.since.get_or_insert(self.now.instant);
@@ -56,8 +59,13 @@ impl Replica {
     /// When what waits is proposed, if no more comes.
     pub(super) fn gathering_deadline(&self) -> Option<Instant> {
         let since = self.gathering.since?;
-        let is_wanted = self.pool.backlog().0 > 0 && self.place_to_propose().is_some();
-        is_wanted.then(|| since.plus(self.patience_for_company()))
+        let place = self.place_to_propose().filter(|seq| self.is_eager(*seq));
+        (place.is_some() && self.pool.ready() > 0).then(|| since.plus(self.patience_for_company()))
+    }
+
+    /// Whether so few batches are under way that this one may be small.
+    fn is_eager(&self, seq: Seq) -> bool {
+        seq.previous().since(self.executed()) < self.settings.eager
     }
 
     fn patience_for_company(&self) -> Span {

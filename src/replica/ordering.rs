@@ -377,7 +377,7 @@ impl Replica {
         self.waits.note_executed(ordered, self.now.instant);
         self.waits.progress(executed.served, self.now.instant);
         self.end_waits(seq, &executed);
-        self.expect_company(executed.items.len());
+        self.expect_company(&executed.items);
         self.answer_clients(executed.answers, executed.items.len());
         for (replica, incarnation) in executed.begun {
             self.on_new_life(replica, incarnation);

@@ -151,7 +151,22 @@ impl Pool {
         self.arrived.len()
     }
 
-    /// How much of that is not proposed yet, in items and in bytes.
+    /// How many have something that waits.
+    pub(super) fn owners(&self) -> usize {
+        self.queues.len()
+    }
+
+    /// Whether this one has.
+    pub(super) fn has(&self, owner: Owner) -> bool {
+        self.queues.contains_key(&owner)
+    }
+
+    /// How many have something that is not proposed yet.
+    pub(super) fn ready(&self) -> usize {
+        self.ready.len()
+    }
+
+    /// How much is not proposed yet, in items and in bytes.
     pub(super) fn backlog(&self) -> (usize, usize) {
         (self.unproposed, self.unproposed_bytes)
     }

@@ -20,7 +20,7 @@ pub struct Settings {
     /// How many of them it begins however little is in their batches. For more there must
     /// be enough to be worth a round of votes.
     pub eager: u64,
-    /// How long it waits at most for as many requests as came of late, before it begins a
+    /// How long it waits at most for as many clients as asked of late, before it begins a
     /// batch with fewer. It never waits for longer than agreement takes. 0 has it wait for
     /// nobody.
     pub gathering: Span,
@@ -57,7 +57,7 @@ impl Default for Settings {
             status_interval: Span::milliseconds(200),
             fetch_timeout: Span::milliseconds(300),
             pipeline: 8,
-            eager: 1,
+            eager: 2,
             gathering: Span::milliseconds(10),
             vouched_from: 16,
             vouching_patience: Span::milliseconds(50),
