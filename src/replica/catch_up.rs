@@ -21,7 +21,9 @@ pub(super) struct Peer {
     status: Option<Status>,
     /// When its status was last answered.
     helped: Option<Instant>,
-    /// How often it may still ask before the next status.
+    /// When its quota is renewed.
+    quota_due: Instant,
+    /// How often it may still ask until then.
     questions: u64,
     /// And how many bytes of answers it may still have. The last may exceed them.
     bytes: usize,
@@ -98,8 +100,9 @@ const ENTRIES_PER_FETCH: u64 = 32;
 /// And how many bytes of batches, about.
 const BYTES_PER_FETCH: usize = 4 << 20;
 
-/// How often a peer may ask for something between two of this replica's statuses.
-const QUOTA_QUESTIONS: u64 = 256;
+/// How often a peer may ask for something in a status interval: for the parts of a large
+/// state of which little differs, thousands of times a second.
+pub(super) const QUOTA_QUESTIONS: u64 = 1_024;
 
 /// And how many bytes of answers it gets. Two of the largest messages, and enough for a
 /// transfer to use a fast network.
@@ -127,9 +130,21 @@ impl Replica {
         }
     }
 
+    /// What is known of a peer, with its quota renewed if it is time. An idle replica tells
+    /// its status seldom, and answers no less for that.
+    fn peer(&mut self, id: ReplicaId) -> &mut Peer {
+        let (now, interval) = (self.now.instant, self.settings.status_interval);
+        let peer = self.peers.entry(id).or_default();
+        if peer.quota_due <= now {
+            peer.quota_due = now.plus(interval);
+            (peer.questions, peer.bytes) = (QUOTA_QUESTIONS, QUOTA_BYTES);
+        }
+        peer
+    }
+
     /// Counts what a peer asks for; past its quota it must wait.
     pub(super) fn charge(&mut self, from: ReplicaId) -> Result<(), Reject> {
-        let peer = self.peers.entry(from).or_default();
+        let peer = self.peer(from);
         peer.questions = peer.questions.checked_sub(1).ok_or(Reject::OverQuota)?;
         match peer.bytes > 0 {
             true => Ok(()),
@@ -139,7 +154,7 @@ impl Replica {
 
     /// Sends what a peer asked for, or shows that it lacks, at the expense of its quota.
     pub(super) fn answer(&mut self, to: ReplicaId, message: PeerMessage) {
-        let peer = self.peers.entry(to).or_default();
+        let peer = self.peer(to);
         peer.bytes = peer.bytes.saturating_sub(wire::size(&message));
         self.out.send(To::Peer(to), message);
     }
@@ -161,10 +176,6 @@ impl Replica {
         let idle = self.is_idle();
         let factor = if idle { IDLE_FACTOR } else { 1 };
         self.status_due = now.plus(self.settings.status_interval.times(factor));
-        for replica in self.others() {
-            let peer = self.peers.entry(replica).or_default();
-            (peer.questions, peer.bytes) = (QUOTA_QUESTIONS, QUOTA_BYTES);
-        }
         let status = self.status();
         self.out.send_free(To::Everyone, PeerMessage::Status(status));
         self.pass_on(Instant(now.0.saturating_sub(self.settings.status_interval.0)));
@@ -231,7 +242,7 @@ impl Replica {
     pub(super) fn on_status(&mut self, from: ReplicaId, status: Status) -> Result<(), Reject> {
         let now = self.now.instant;
         let rest = self.settings.status_interval.halved();
-        let peer = self.peers.entry(from).or_default();
+        let peer = self.peer(from);
         peer.status = Some(status.clone());
         if peer.bytes == 0 || peer.helped.is_some_and(|helped| now.since(helped) < rest) {
             // Known now, and helped at its next.

@@ -2,16 +2,21 @@
 //! parts that differ, from several replicas at once, each checked against the certified
 //! digest when it arrives.
 
+use super::catch_up::QUOTA_QUESTIONS;
 use super::checkpoints::Own;
 use super::lives::Lives;
 use super::{Notice, Replica, To};
 use crate::message::{CheckpointCertificate, Fetch, PeerMessage, Reject, Verified};
 use crate::service::tree::{Assembly, Part, Path};
-use crate::types::{Instant, ReplicaId, Seq};
+use crate::types::{Instant, ReplicaId, Seq, Span};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many parts are asked for at a time, of each source.
 const PARTS_EACH: usize = 8;
+
+/// How many in a status interval, of each source. So no interval of the source's own holds
+/// more than it answers, with some room for other questions.
+const PARTS_EACH_INTERVAL: u64 = QUOTA_QUESTIONS / 2 - 16;
 
 /// The bytes of one part, about.
 const PART_BYTES: usize = 256 << 10;
@@ -25,22 +30,51 @@ pub(super) struct Transfer {
     useless: BTreeSet<ReplicaId>,
     /// Sources that let a question time out, and how often.
     slow: BTreeMap<ReplicaId, u64>,
+    pace: Pace,
+}
+
+/// How often sources may be asked, lest they answer no more.
+#[derive(Default)]
+struct Pace {
+    /// How often each was asked in this interval.
+    asked: BTreeMap<ReplicaId, u64>,
+    /// When this interval ends.
+    ends: Instant,
+    /// Whether a question waits for that.
+    holds_back: bool,
+}
+
+impl Pace {
+    fn begin(&mut self, now: Instant, interval: Span) {
+        self.holds_back = false;
+        if self.ends <= now {
+            self.ends = now.plus(interval);
+            self.asked.clear();
+        }
+    }
+
+    fn allows(&self, source: ReplicaId) -> bool {
+        self.asked.get(&source).is_none_or(|asked| *asked < PARTS_EACH_INTERVAL)
+    }
 }
 
 impl Replica {
     /// Begins to fetch the state of a certified checkpoint, or turns to a later one.
     pub(super) fn begin_transfer(&mut self, target: Verified<CheckpointCertificate>) {
-        let assembly = match self.transfer.take() {
+        let (assembly, pace) = match self.transfer.take() {
             Some(transfer) if transfer.target.seq() >= target.seq() => {
                 self.transfer = Some(transfer);
                 return;
             }
-            Some(transfer) => transfer.assembly.retarget(target.digest()),
-            None => Assembly::new(target.digest(), self.executor.state().tree().clone()),
+            Some(transfer) => (transfer.assembly.retarget(target.digest()), transfer.pace),
+            None => {
+                let own = self.executor.state().tree().clone();
+                (Assembly::new(target.digest(), own), Pace::default())
+            }
         };
         self.out.notice(Notice::TransferBegan(target.seq()));
         let (asked, useless, slow) = Default::default();
-        self.transfer = Some(Transfer { target, assembly, asked, useless, slow });
+        self.transfer = Some(Transfer { target, assembly, asked, useless, slow, pace });
         self.use_kept_parts();
         self.continue_transfer();
     }
@@ -63,7 +97,8 @@ impl Replica {
     }
 
     fn ask_for_parts(&mut self) {
-        let due = self.now.instant.plus(self.settings.fetch_timeout);
+        let now = self.now.instant;
+        let due = now.plus(self.settings.fetch_timeout);
         let others: Vec<ReplicaId> = self.others().collect();
         let Some(transfer) = &mut self.transfer else { return };
         if others.iter().all(|one| transfer.useless.contains(one)) {
@@ -79,18 +114,24 @@ impl Replica {
         }
         let wanted = transfer.assembly.wanted(PARTS_EACH * sources.len() * 2);
         let seq = transfer.target.seq();
+        transfer.pace.begin(now, self.settings.status_interval);
         let mut questions = Vec::new();
         for (path, _) in wanted {
             if transfer.asked.contains_key(&path) {
                 continue;
             }
-            let least = sources.iter().min_by_key(|one| load.get(one).copied().unwrap_or(0));
-            let Some(source) = least.copied() else { break };
+            let allowed = sources.iter().filter(|one| transfer.pace.allows(**one));
+            let least = allowed.min_by_key(|one| load.get(one).copied().unwrap_or(0));
+            let Some(source) = least.copied() else {
+                transfer.pace.holds_back = true;
+                break;
+            };
             let busy = load.entry(source).or_default();
             if *busy >= PARTS_EACH {
                 break;
             }
             *busy += 1;
+            *transfer.pace.asked.entry(source).or_default() += 1;
             transfer.asked.insert(path.clone(), (source, due));
             let bytes = transfer.assembly.budget_bytes(&path, PART_BYTES);
             let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
@@ -155,7 +196,8 @@ impl Replica {
 
     pub(super) fn transfer_deadline(&self) -> Option<Instant> {
         let transfer = self.transfer.as_ref()?;
-        transfer.asked.values().map(|(_, due)| *due).min()
+        let held_back = transfer.pace.holds_back.then_some(transfer.pace.ends);
+        transfer.asked.values().map(|(_, due)| *due).chain(held_back).min()
     }
 
     pub(super) fn tick_transfer(&mut self) {
@@ -172,7 +214,8 @@ impl Replica {
             transfer.asked.remove(path);
             *transfer.slow.entry(*source).or_default() += 1;
         }
-        let stuck = !late.is_empty() || transfer.asked.is_empty();
+        let may_ask = transfer.pace.holds_back && transfer.pace.ends <= now;
+        let stuck = !late.is_empty() || transfer.asked.is_empty() || may_ask;
         if stuck {
             self.ask_on();
         }

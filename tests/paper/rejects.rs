@@ -295,7 +295,7 @@ fn part_of_another_state() -> Option<Reject> {
 fn questions_without_end() -> Option<Reject> {
     let mut solo = Solo::new(3);
     solo.advance_to(8);
-    (0..1_000).find_map(|_| solo.peer(2, PeerMessage::Fetch(Fetch::Stable(Seq(0)))).reject())
+    (0..2_000).find_map(|_| solo.peer(2, PeerMessage::Fetch(Fetch::Stable(Seq(0)))).reject())
 }
 
 fn unknown_batch() -> Option<Reject> {
@@ -390,4 +390,16 @@ fn new_views_and_view_changes_that_break_a_rule_are_refused() {
     let body = Checkpoint { seq: Seq(8), digest, by: first_life(7) };
     let vote = solo.sign(7, body);
     assert_eq!(solo.verify(PeerMessage::Checkpoint(vote)), Some(Reject::UnknownAuthor));
+}
+
+/// What a peer may ask for is counted by time: an idle replica, whose statuses are few,
+/// answers no less.
+#[test]
+fn a_quota_is_renewed_in_each_status_interval() {
+    let mut solo = Solo::new(3);
+    solo.advance_to(8);
+    let ask = |solo: &mut Solo| solo.peer(2, PeerMessage::Fetch(Fetch::Stable(Seq(0)))).reject();
+    while ask(&mut solo).is_none() {}
+    solo.now = solo.now.plus(solo.settings.status_interval);
+    assert_eq!(ask(&mut solo), None);
 }
