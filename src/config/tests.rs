@@ -281,7 +281,7 @@ fn every_setting_in_comments_is_known_and_says_the_default() {
     assert_eq!(config.log, Log::default());
     assert_eq!(config.listen.as_deref(), Some("0.0.0.0:7100"));
     let text = fs::read_to_string(replica).expect("a file");
-    assert_eq!(text.lines().filter(|line| is_entry(line)).count(), 6 + 4 + 14 + 10 + 1);
+    assert_eq!(text.lines().filter(|line| is_entry(line)).count(), 6 + 4 + 15 + 10 + 1);
     let config = ClientConfig::load(client).expect("all entries are known");
     assert_eq!(config.settings, crate::client::Settings::default());
     let text = fs::read_to_string(client).expect("a file");

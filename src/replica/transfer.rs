@@ -128,6 +128,9 @@ impl Replica {
             };
             let busy = load.entry(source).or_default();
             if *busy >= PARTS_EACH {
+                // Whoever is left may be silent: the others are asked as soon as they may be.
+                let paced = sources.iter().any(|one| !transfer.pace.allows(*one));
+                transfer.pace.holds_back = paced;
                 break;
             }
             *busy += 1;
