@@ -14,8 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// How many parts are asked for at a time, of each source.
 const PARTS_EACH: usize = 8;
 
-/// How many in a status interval, of each source. So no interval of the source's own holds
-/// more than it answers, with some room for other questions.
+/// How many in a status interval, of each source. Where that is as long there, none of the
+/// source's own holds more questions than it answers, with some room for others. Bytes are
+/// not counted here: a source that has sent all that it may lets a question time out.
 const PARTS_EACH_INTERVAL: u64 = QUOTA_QUESTIONS / 2 - 16;
 
 /// The bytes of one part, about.
