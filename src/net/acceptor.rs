@@ -1,7 +1,7 @@
 //! Waiting for connections. Handshakes run beside each other, each within its time, and
 //! however many others begin and never end, those who come get their turn.
 
-use crate::net::directory::Party;
+use crate::net::directory::{Directory, Party};
 use crate::net::endpoint::{
     Connection, Endpoint, Shared, first_message, prepare, require_protocol,
 };
@@ -12,6 +12,7 @@ use crate::net::refusal::Refusal;
 use crate::net::verifier::refusal_of;
 use crate::wire;
 use bytes::Bytes;
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
@@ -27,6 +28,9 @@ const READY: usize = 64;
 /// How long nothing is accepted after the system could not give a connection: it is out
 /// of files or memory, and asking at once gives nothing.
 const BREATH: Duration = Duration::from_millis(50);
+
+/// So many addresses of listed ones are remembered.
+const MOST_KNOWN: usize = 4096;
 
 /// The most bytes read and thrown away of one who was refused.
 const LINGER_BYTES: u64 = 64 << 10;
@@ -89,13 +93,24 @@ impl Drop for Acceptor {
 }
 
 /// Handshakes under way, the oldest first.
-#[derive(Default)]
 struct Handshakes {
-    tasks: JoinSet<()>,
+    tasks: JoinSet<Admitted>,
     running: Vec<(IpAddr, AbortHandle)>,
+    /// Where listed ones are, as far as that is known without asking anybody: addresses that
+    /// are listed as numbers, and those from which somebody was admitted.
+    known: BTreeSet<IpAddr>,
 }
 
+/// Whether somebody who is listed has come.
+type Admitted = bool;
+
 impl Handshakes {
+    fn new(directory: &Directory) -> Handshakes {
+        let listed = directory.addresses().filter_map(|one| one.parse::<SocketAddr>().ok());
+        let known = listed.map(|one| counted_as(one.ip())).collect();
+        Handshakes { tasks: JoinSet::new(), running: Vec::new(), known }
+    }
+
     /// Makes room for one more from this address, by ending the oldest of whoever has
     /// too many. Says where from the ended one was.
     fn make_room(&mut self, address: IpAddr, shared: &Shared) -> Option<IpAddr> {
@@ -105,8 +120,10 @@ impl Handshakes {
             address
         } else if self.running.len() >= limits.handshakes.max(1) {
             // Of those that have as many, the one that has been here for longest: whoever has
-            // just come is not ended by the next.
-            self.running.iter().rev().map(|(one, _)| *one).max_by_key(|one| of(*one))?
+            // just come is not ended by the next. And strangers first: there may be any number
+            // of their addresses.
+            let worst = |one: &IpAddr| (!self.known.contains(one), of(*one));
+            self.running.iter().rev().map(|(one, _)| *one).max_by_key(worst)?
         } else {
             return None;
         };
@@ -116,8 +133,12 @@ impl Handshakes {
         Some(whose)
     }
 
-    fn ended(&mut self, task: tokio::task::Id) {
-        self.running.retain(|(_, one)| one.id() != task);
+    fn ended(&mut self, task: tokio::task::Id, admitted: Admitted) {
+        let Some(place) = self.running.iter().position(|(_, one)| one.id() == task) else { return };
+        let (address, _) = self.running.remove(place);
+        if admitted && self.known.len() < MOST_KNOWN {
+            self.known.insert(address);
+        }
     }
 }
 
@@ -139,12 +160,12 @@ async fn accept_all(
     listener: TcpListener,
     ready: mpsc::Sender<Connection>,
 ) {
-    let mut handshakes = Handshakes::default();
+    let mut handshakes = Handshakes::new(&shared.directory);
     loop {
         tokio::select! {
             Some(ended) = handshakes.tasks.join_next_with_id() => {
-                let task = ended.map_or_else(|error| error.id(), |(id, ())| id);
-                handshakes.ended(task);
+                let (task, admitted) = ended.unwrap_or_else(|error| (error.id(), false));
+                handshakes.ended(task, admitted);
             }
             accepted = listener.accept() => match accepted {
                 Ok((stream, from)) => {
@@ -193,15 +214,16 @@ async fn handshake(
     stream: TcpStream,
     from: SocketAddr,
     ready: mpsc::Sender<Connection>,
-) {
+) -> Admitted {
     let admitted = tokio::time::timeout(shared.limits.handshake, admit(&shared, stream, from));
     match admitted.await.unwrap_or(Err(Refusal::Slow.into())) {
         // Nobody takes it only if the acceptor is gone.
-        Ok(connection) => drop(ready.send(connection).await),
+        Ok(connection) => ready.send(connection).await.is_ok(),
         Err(Refused { refusal, farewell }) => {
             shared.count(&refusal, &from);
             let told = farewell.say(&shared, &refusal);
             let _ = tokio::time::timeout(shared.limits.handshake / LINGER_PART, told).await;
+            false
         }
     }
 }

@@ -127,6 +127,10 @@ impl Directory {
         self.replicas.get(usize::from(replica.0)).map(|one| one.address.as_str())
     }
 
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = &str> {
+        self.replicas.iter().map(|one| one.address.as_str())
+    }
+
     /// The cluster's name: what everything signed begins with.
     pub fn cluster(&self) -> ClusterId {
         self.cluster

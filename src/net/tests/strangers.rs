@@ -4,7 +4,7 @@ use super::support::*;
 use crate::crypto::ClusterId;
 use crate::net::hello::{Answer, Hello, MOST_HELLO_BYTES, VERSIONS};
 use crate::net::tls::PROTOCOL;
-use crate::net::{Limits, Party};
+use crate::net::{Acceptor, Limits, Party};
 use crate::types::{Digest, ReplicaId};
 use crate::wire;
 use std::net::SocketAddr;
@@ -84,18 +84,50 @@ async fn the_oldest_handshake_makes_room_where_all_addresses_have_one() {
     let limits = Limits { handshakes: 4, handshake: LONG, ..Limits::default() };
     let (listening, acceptor) = Plan { limits, ..Plan::default() }.listen().await;
     let mut idle = Vec::new();
-    for host in 1..=6 {
-        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
-        socket.bind(SocketAddr::from(([127, 0, 0, host], 0))).expect("our own");
-        idle.push(socket.connect(acceptor.local_addr()).await.expect("somebody listens"));
+    for host in 2..=7 {
+        idle.push(comes_from(host, &acceptor).await);
     }
     for stream in &mut idle[..2] {
         let read = tokio::time::timeout(LONG / 2, stream.read(&mut [0; 8])).await;
         assert_eq!(read.expect("it ends").expect("in order"), 0);
     }
     until_refused(&listening, "evicted").await;
-    let latest = tokio::time::timeout(Duration::from_millis(50), idle[5].read(&mut [0; 8])).await;
-    assert!(latest.is_err(), "{latest:?}");
+    assert!(is_still_there(&mut idle[5]).await);
+}
+
+/// X1: not even the oldest is ended for strangers, if it comes from where somebody listed is.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn strangers_of_any_number_of_addresses_make_room_for_each_other() {
+    let limits = Limits { handshakes: 4, handshake: LONG, ..Limits::default() };
+    let mut plan = Plan { limits, ..Plan::default() };
+    let (listening, mut acceptor) = plan.listen().await;
+    // Replica 1 comes from the first address of this machine, and again.
+    joined(&plan.endpoint(replica(1)), &mut acceptor).await;
+    let mut known = comes_from(1, &acceptor).await;
+    let mut strangers = Vec::new();
+    for host in 2..=9 {
+        strangers.push(comes_from(host, &acceptor).await);
+    }
+    for stream in &mut strangers[..5] {
+        let read = tokio::time::timeout(LONG / 2, stream.read(&mut [0; 8])).await;
+        assert_eq!(read.expect("it ends").expect("in order"), 0);
+    }
+    until_refused(&listening, "evicted").await;
+    assert!(is_still_there(&mut known).await);
+}
+
+/// One of this machine's own addresses connects and says nothing.
+#[cfg(target_os = "linux")]
+async fn comes_from(host: u8, acceptor: &Acceptor) -> TcpStream {
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.bind(SocketAddr::from(([127, 0, 0, host], 0))).expect("our own");
+    socket.connect(acceptor.local_addr()).await.expect("somebody listens")
+}
+
+#[cfg(target_os = "linux")]
+async fn is_still_there(stream: &mut TcpStream) -> bool {
+    tokio::time::timeout(Duration::from_millis(50), stream.read(&mut [0; 8])).await.is_err()
 }
 
 #[tokio::test]
