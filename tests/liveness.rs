@@ -18,7 +18,9 @@ use quorate::types::{
     ClientId, Digest, Incarnation, Instant, ReplicaId, Seq, Span, Timestamp, View,
 };
 use quorate::wire::{self, Blob};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use world::{Disk, Flight, World};
 
 // Chance.
@@ -1032,4 +1034,48 @@ fn what_was_executed_before_a_restart_is_voted_on_again_for_who_lacks_it() {
     three.into_iter().for_each(|id| world.start(id, false));
     world.pass(Span::seconds(3));
     assert_eq!(world.executed(), [10, 10, 0, 10]);
+}
+
+/// None of its questions is refused, though its sources answer at once: it would wait in
+/// vain for the answer.
+#[test]
+fn a_fetching_replica_keeps_within_its_sources_quotas() {
+    const KEYS: u64 = 20_000;
+    let mut world = World::new(4);
+    let fill = |world: &mut World, first: u64, value: u8| {
+        for (bundle, keys) in (0..KEYS).collect::<Vec<_>>().chunks(256).enumerate() {
+            let puts: Vec<Vec<u8>> = keys.iter().map(|key| put_of(*key, value)).collect();
+            let puts: Vec<&[u8]> = puts.iter().map(Vec::as_slice).collect();
+            let number = first + 256 * bundle as u64;
+            let request = world.request(0, number, number - 1, &puts);
+            world.submit(&request, ReplicaId(0));
+            world.deliver_all();
+        }
+    };
+    fill(&mut world, 1, 1);
+    world.crash(ReplicaId(3));
+    fill(&mut world, 1 + KEYS, 2);
+    let asked = Rc::new(Cell::new(0));
+    let count = Rc::clone(&asked);
+    lose(&mut world, move |flight| {
+        let is_question = matches!(flight.message, PeerMessage::Fetch(Fetch::Part(..)));
+        count.set(count.get() + u64::from(is_question));
+        false
+    });
+    world.start(ReplicaId(3), false);
+    let begin = world.now;
+    while world.executed()[3] < world.executed()[0] {
+        world.pass(Span::milliseconds(10));
+        assert!(world.now.since(begin) < Span::seconds(60), "{:?}", world.executed());
+    }
+    for source in 0..3 {
+        assert!(!world.rejects(source).contains(&Reject::OverQuota), "{source}");
+    }
+    // More than they would have answered at once.
+    assert!(asked.get() > 3 * 1_024, "{}", asked.get());
+}
+
+fn put_of(key: u64, value: u8) -> Vec<u8> {
+    let (key, value) = (key.to_string().into_bytes(), vec![value; 1_000]);
+    KvOperation::Put { key: Blob::from(key), value: Blob::from(value) }.to_bytes()
 }

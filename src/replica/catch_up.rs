@@ -11,7 +11,7 @@ use crate::message::{
     Batch, Checkpoint, Commit, CommitCertificate, Fetch, NewView, PeerMessage, PrePrepare, Prepare,
     Reject, Signed, SlotStatus, Status, Verified, ViewChange,
 };
-use crate::types::{Digest, Instant, ReplicaId, Seq, View};
+use crate::types::{Digest, Instant, ReplicaId, Seq, Span, View};
 use crate::wire::{self, List};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -100,8 +100,12 @@ const ENTRIES_PER_FETCH: u64 = 32;
 /// And how many bytes of batches, about.
 const BYTES_PER_FETCH: usize = 4 << 20;
 
-/// How often a peer may ask for something in a status interval: for the parts of a large
-/// state of which little differs, thousands of times a second.
+/// What a peer may ask for is counted anew so often. It is the same everywhere, whatever is
+/// set: who asks keeps to it as well.
+pub(super) const QUOTA_INTERVAL: Span = Span::milliseconds(200);
+
+/// How often a peer may ask for something in it: for the parts of a large state of which
+/// little differs, thousands of times a second.
 pub(super) const QUOTA_QUESTIONS: u64 = 1_024;
 
 /// And how many bytes of answers it gets. Two of the largest messages, and enough for a
@@ -130,13 +134,12 @@ impl Replica {
         }
     }
 
-    /// What is known of a peer, with its quota renewed if it is time. An idle replica tells
-    /// its status seldom, and answers no less for that.
+    /// What is known of a peer, with its quota renewed if it is time.
     fn peer(&mut self, id: ReplicaId) -> &mut Peer {
-        let (now, interval) = (self.now.instant, self.settings.status_interval);
+        let now = self.now.instant;
         let peer = self.peers.entry(id).or_default();
         if peer.quota_due <= now {
-            peer.quota_due = now.plus(interval);
+            peer.quota_due = now.plus(QUOTA_INTERVAL);
             (peer.questions, peer.bytes) = (QUOTA_QUESTIONS, QUOTA_BYTES);
         }
         peer

@@ -2,21 +2,21 @@
 //! parts that differ, from several replicas at once, each checked against the certified
 //! digest when it arrives.
 
-use super::catch_up::QUOTA_QUESTIONS;
+use super::catch_up::{QUOTA_INTERVAL, QUOTA_QUESTIONS};
 use super::checkpoints::Own;
 use super::lives::Lives;
 use super::{Notice, Replica, To};
 use crate::message::{CheckpointCertificate, Fetch, PeerMessage, Reject, Verified};
 use crate::service::tree::{Assembly, Part, Path};
-use crate::types::{Instant, ReplicaId, Seq, Span};
+use crate::types::{Instant, ReplicaId, Seq};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// How many parts are asked for at a time, of each source.
 const PARTS_EACH: usize = 8;
 
-/// How many in a status interval, of each source. Where that is as long there, none of the
-/// source's own holds more questions than it answers, with some room for others. Bytes are
-/// not counted here: a source that has sent all that it may lets a question time out.
+/// How many in the time for which a source counts, of each: no time of the source's own
+/// holds more questions than it answers, with some room for others. Bytes are not counted
+/// here: a source that has sent all that it may lets a question time out.
 const PARTS_EACH_INTERVAL: u64 = QUOTA_QUESTIONS / 2 - 16;
 
 /// The bytes of one part, about.
@@ -46,10 +46,10 @@ struct Pace {
 }
 
 impl Pace {
-    fn begin(&mut self, now: Instant, interval: Span) {
+    fn begin(&mut self, now: Instant) {
         self.holds_back = false;
         if self.ends <= now {
-            self.ends = now.plus(interval);
+            self.ends = now.plus(QUOTA_INTERVAL);
             self.asked.clear();
         }
     }
@@ -115,7 +115,7 @@ impl Replica {
         }
         let wanted = transfer.assembly.wanted(PARTS_EACH * sources.len() * 2);
         let seq = transfer.target.seq();
-        transfer.pace.begin(now, self.settings.status_interval);
+        transfer.pace.begin(now);
         let mut questions = Vec::new();
         for (path, _) in wanted {
             if transfer.asked.contains_key(&path) {
