@@ -30,7 +30,9 @@ impl Replica {
     /// An entry was executed: whoever it served may ask again, like those who wait.
     pub(super) fn expect_company(&mut self, served: &[Done]) {
         let served: BTreeSet<Owner> = served.iter().map(|done| place(done.key).0).collect();
-        let new = served.into_iter().filter(|owner| !self.pool.has(*owner)).count();
+        let is_client = |owner: &Owner| matches!(owner, Owner::Client(_));
+        let clients = served.into_iter().filter(is_client);
+        let new = clients.filter(|owner| !self.pool.has(*owner)).count();
         self.gathering.expected = new + self.pool.owners();
     }
 

@@ -262,6 +262,7 @@ impl Replica {
         self.note_what_is_owed();
         self.execute_ready();
         self.finish_recovery();
+        self.propose();
     }
 
     /// After a jump over entries: what was refused in them waits for another place.
