@@ -78,7 +78,7 @@ while ((done < missed)); do
     done=$((done + $(field operations "$before")))
 done
 say "starts it again under load"
-bench --seconds $((2 * seconds)) >"$folder/during" &
+bench --seconds $((6 * seconds)) >"$folder/during" &
 loading=$!
 # The load is under way when replica 0 executes again.
 at=$(metric 0 quorate_executed)

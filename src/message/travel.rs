@@ -140,8 +140,9 @@ pub enum Fetch {
     Decided(Seq),
     /// The opening of this view, or a later one.
     NewView(View),
-    /// A part of the state at this checkpoint, of about so many bytes.
-    Part(Seq, Path, u32),
+    /// A part of the state at this checkpoint, of about so many bytes: all of it, or what has
+    /// changed since a number.
+    Part(Seq, Path, Option<Seq>, u32),
     /// A checkpoint certificate above this number.
     Stable(Seq),
 }

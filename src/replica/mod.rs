@@ -285,7 +285,9 @@ impl Replica {
             Fetch::Batch(digest) => self.on_fetch_batch(from, digest),
             Fetch::Decided(seq) => self.on_fetch_decided(from, seq),
             Fetch::NewView(view) => self.on_fetch_new_view(from, view),
-            Fetch::Part(seq, path, bytes) => self.on_fetch_part(from, seq, &path, bytes),
+            Fetch::Part(seq, path, since, bytes) => {
+                self.on_fetch_part(from, seq, &path, since, bytes)
+            }
             Fetch::Stable(seq) => self.on_fetch_stable(from, seq),
         }
     }

@@ -1,6 +1,8 @@
 //! State transfer (§ Stable storage and recovery, catch-up below the log): only the
 //! parts that differ, from several replicas at once, each checked against the certified
-//! digest when it arrives.
+//! digest when it arrives. It must be faster than the others change the state, whose
+//! checkpoints are not kept for long: what a replica had before is asked for by what changed
+//! since, thousands of small changes to a part.
 
 use super::catch_up::{QUOTA_INTERVAL, QUOTA_QUESTIONS};
 use super::checkpoints::Own;
@@ -70,7 +72,11 @@ impl Replica {
             Some(transfer) => (transfer.assembly.retarget(target.digest()), transfer.pace),
             None => {
                 let own = self.executor.state().tree().clone();
-                (Assembly::new(target.digest(), own), Pace::default())
+                let assembly = match self.checkpoints.diverged {
+                    true => Assembly::new(target.digest(), own),
+                    false => Assembly::later(target.digest(), own),
+                };
+                (assembly, Pace::default())
             }
         };
         self.out.notice(Notice::TransferBegan(target.seq()));
@@ -137,9 +143,9 @@ impl Replica {
             *busy += 1;
             *transfer.pace.asked.entry(source).or_default() += 1;
             transfer.asked.insert(path.clone(), (source, due));
-            let bytes = transfer.assembly.budget_bytes(&path, PART_BYTES);
+            let (since, bytes) = transfer.assembly.question(&path, PART_BYTES);
             let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-            questions.push((source, PeerMessage::Fetch(Fetch::Part(seq, path, bytes))));
+            questions.push((source, PeerMessage::Fetch(Fetch::Part(seq, path, since, bytes))));
         }
         for (source, question) in questions {
             self.out.send_free(To::Peer(source), question);
@@ -293,10 +299,11 @@ impl Replica {
         from: ReplicaId,
         seq: Seq,
         path: &Path,
+        since: Option<Seq>,
         bytes: u32,
     ) -> Result<(), Reject> {
         let bytes = usize::try_from(bytes).unwrap_or(PART_BYTES).min(PART_BYTES);
-        let part = self.snapshot(seq).and_then(|tree| tree.part(path, bytes));
+        let part = self.snapshot(seq).and_then(|tree| tree.part_since(path, since, bytes));
         let message = match part {
             Some(part) => PeerMessage::Part(seq, path.clone(), part),
             None => PeerMessage::NoState(seq),

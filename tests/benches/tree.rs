@@ -152,10 +152,11 @@ fn transfers(tree: &Tree) {
         }
         let wanted = target.digest();
         let start = Instant::now();
-        let mut assembly = Assembly::new(wanted, base);
+        let mut assembly = Assembly::later(wanted, base);
         while !assembly.is_complete() {
             for (path, _) in assembly.wanted(64) {
-                let part = target.part(&path, assembly.budget_bytes(&path, 256 << 10));
+                let (since, bytes) = assembly.question(&path, 256 << 10);
+                let part = target.part_since(&path, since, bytes);
                 assembly.accept(&path, part.expect("it is there")).expect("it is right");
             }
         }

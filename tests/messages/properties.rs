@@ -3,6 +3,7 @@
 use crate::samples::{self, Samples};
 use crate::support::{Cluster, committed_of, prepared_of, receipted_of, stable_of};
 use proptest::collection::vec;
+use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::TestRunner;
@@ -187,11 +188,9 @@ fn fetch() -> impl Strategy<Value = Fetch> {
         digest().prop_map(Fetch::Batch),
         number().prop_map(|seq| Fetch::Decided(Seq(seq))),
         number().prop_map(|view| Fetch::NewView(View(view))),
-        (number(), path(), any::<u32>()).prop_map(|(seq, path, bytes)| Fetch::Part(
-            Seq(seq),
-            path,
-            bytes
-        )),
+        (number(), path(), option::of(number()), any::<u32>()).prop_map(
+            |(seq, path, since, bytes)| Fetch::Part(Seq(seq), path, since.map(Seq), bytes)
+        ),
         number().prop_map(|seq| Fetch::Stable(Seq(seq))),
     ]
 }

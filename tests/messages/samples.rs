@@ -227,7 +227,7 @@ impl Samples {
             Fetch::Batch(digest("batch")),
             Fetch::Decided(Seq(9)),
             Fetch::NewView(View(2)),
-            Fetch::Part(Seq(8), path(&[6, 6, 7]), 4096),
+            Fetch::Part(Seq(8), path(&[6, 6, 7]), None, 4096),
             Fetch::Stable(Seq(4)),
         ]
     }
@@ -302,7 +302,7 @@ impl Samples {
             PeerMessage::NewView(self.new_view(), Some(cluster.committed(2, 9, batch.digest()))),
             PeerMessage::Stable(self.stable()),
             PeerMessage::Status(self.status()),
-            PeerMessage::Fetch(Fetch::Part(Seq(8), path(&[6, 6, 7]), 4096)),
+            PeerMessage::Fetch(Fetch::Part(Seq(8), path(&[6, 6, 7]), Some(Seq(4)), 4096)),
             PeerMessage::Batch(batch.clone()),
             PeerMessage::Decided(decided, Some(batch)),
             PeerMessage::Part(Seq(8), Path::root(), self.part()),

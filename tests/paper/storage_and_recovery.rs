@@ -1103,9 +1103,9 @@ fn below_the_log_the_certificate_is_served() {
     let out = solo.peer(2, PeerMessage::Fetch(Fetch::Decided(Seq(3))));
     assert_eq!(out.pick(|one| matches!(one, PeerMessage::Stable(_)).then_some(())).len(), 1);
     let path = quorate::service::tree::Path::root();
-    let out = solo.peer(2, PeerMessage::Fetch(Fetch::Part(Seq(8), path.clone(), 1 << 18)));
+    let out = solo.peer(2, PeerMessage::Fetch(Fetch::Part(Seq(8), path.clone(), None, 1 << 18)));
     assert_eq!(out.pick(|one| matches!(one, PeerMessage::Part(..)).then_some(())).len(), 1);
-    let out = solo.peer(2, PeerMessage::Fetch(Fetch::Part(Seq(16), path, 1 << 18)));
+    let out = solo.peer(2, PeerMessage::Fetch(Fetch::Part(Seq(16), path, None, 1 << 18)));
     assert_eq!(out.pick(|one| matches!(one, PeerMessage::NoState(_)).then_some(())).len(), 1);
 }
 

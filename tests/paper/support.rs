@@ -833,7 +833,7 @@ pub fn parts_asked(out: &Out) -> Vec<(u16, quorate::service::tree::Path)> {
     out.fetches()
         .into_iter()
         .filter_map(|(to, fetch)| match (to, fetch) {
-            (To::Peer(peer), Fetch::Part(_, path, _)) => Some((peer.0, path)),
+            (To::Peer(peer), Fetch::Part(_, path, ..)) => Some((peer.0, path)),
             _ => None,
         })
         .collect()

@@ -77,6 +77,8 @@ pub struct World {
     pub to_clients: Vec<(ReplicaId, ClientId, ToClient)>,
     /// Links that lose what is sent: by a rule on the flight.
     pub filters: Vec<(String, Filter)>,
+    /// What becomes of every message on its way.
+    pub alters: Option<Box<dyn Fn(&mut Flight)>>,
     pub now: Instant,
 }
 
@@ -120,6 +122,7 @@ impl World {
             network: VecDeque::new(),
             to_clients: Vec::new(),
             filters: Vec::new(),
+            alters: None,
             now: Instant(1_000_000),
         };
         for _ in 0..replicas {
@@ -260,7 +263,10 @@ impl World {
     }
 
     /// Delivers one message: over the wire's encoding, through the verifier.
-    pub fn deliver(&mut self, flight: Flight) {
+    pub fn deliver(&mut self, mut flight: Flight) {
+        if let Some(alter) = &self.alters {
+            alter(&mut flight);
+        }
         if self.filters.iter().any(|(_, loses)| loses(&flight)) {
             return;
         }

@@ -367,10 +367,13 @@ fn fetch_variants(fetch: &Fetch) -> Vec<Fetch> {
         Fetch::Decided(seq) => seqs(*seq).map(Fetch::Decided).to_vec(),
         Fetch::Stable(seq) => seqs(*seq).map(Fetch::Stable).to_vec(),
         Fetch::NewView(view) => around(view.0).map(|view| Fetch::NewView(View(view))).to_vec(),
-        Fetch::Part(seq, path, bytes) => {
-            let mut all = seqs(*seq).map(|seq| Fetch::Part(seq, path.clone(), *bytes)).to_vec();
-            all.push(Fetch::Part(*seq, path.clone(), 0));
-            all.push(Fetch::Part(*seq, path.clone(), u32::MAX));
+        Fetch::Part(seq, path, since, bytes) => {
+            let part = |seq, since, bytes| Fetch::Part(seq, path.clone(), since, bytes);
+            let mut all = seqs(*seq).map(|seq| part(seq, *since, *bytes)).to_vec();
+            all.extend([0, u32::MAX].map(|bytes| part(*seq, *since, bytes)));
+            all.extend(
+                [None, Some(Seq(0)), Some(Seq(u64::MAX))].map(|since| part(*seq, since, *bytes)),
+            );
             all
         }
     }

@@ -37,7 +37,7 @@ fn any_fetch(liar: &mut Liar, seq: Seq) -> Fetch {
     match liar.random.below(5) {
         0 => Fetch::Decided(seq),
         1 => Fetch::Stable(seq),
-        2 => Fetch::Part(seq, Path::root(), u32::MAX),
+        2 => Fetch::Part(seq, Path::root(), None, u32::MAX),
         3 => Fetch::Batch(Digest::of(&seq.0.to_le_bytes())),
         _ => Fetch::NewView(View(seq.0)),
     }

@@ -12,7 +12,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 /// How large a part to ask for where something is at hand that may prove to be most of
-/// it: enough for a branch and the leaves in its slots.
+/// it, nobody knows since when: enough for a branch and the leaves in its slots.
 const COMPARING_BYTES: usize = 4096;
 
 /// A tree with a known digest in the making.
@@ -29,6 +29,9 @@ pub struct Assembly {
     open: BTreeMap<Path, Open>,
     /// What was at hand or fetched before and has found no use yet.
     spare: BTreeMap<Path, Spare>,
+    /// The number of the last change in what was at hand at first, if that is an earlier
+    /// state of the same history.
+    earlier: Option<Seq>,
     complete: Option<Arc<Branch>>,
     parts: u64,
     bytes: u64,
@@ -39,6 +42,8 @@ struct Missing {
     digest: Digest,
     /// How much of the path is that of the branch above.
     above: usize,
+    /// When the subtree that was at hand here changed last, if one was.
+    at_hand: Option<Seq>,
 }
 
 /// A branch without its slots.
@@ -65,6 +70,16 @@ struct Open {
 struct Spare {
     digest: Digest,
     piece: Piece,
+}
+
+impl Spare {
+    /// When it changed last, if it is a branch and complete.
+    fn changed(&self) -> Option<Seq> {
+        match &self.piece {
+            Piece::Whole(Node::Branch(branch)) => Some(branch.changed),
+            Piece::Whole(Node::Leaf(_)) | Piece::Head(..) => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -119,17 +134,29 @@ impl Assembly {
     /// Begins to put together the tree with the digest `target`. `base` is the tree at
     /// hand: what it has in common with the other is not fetched.
     pub fn new(target: Digest, base: Tree) -> Assembly {
-        let piece = Piece::Whole(Node::Branch(base.root.clone()));
-        let spare = Spare { digest: base.digest(), piece };
-        Assembly::begin(target, BTreeMap::from([(Path::root(), spare)]))
+        Assembly::with(target, base, None)
     }
 
-    fn begin(target: Digest, spare: BTreeMap<Path, Spare>) -> Assembly {
+    /// The same, where the tree wanted is what became of the one at hand: what has not
+    /// changed since need not even be compared. Should that be wrong, more is asked for.
+    pub fn later(target: Digest, base: Tree) -> Assembly {
+        let changed = base.root.changed;
+        Assembly::with(target, base, Some(changed))
+    }
+
+    fn with(target: Digest, base: Tree, earlier: Option<Seq>) -> Assembly {
+        let piece = Piece::Whole(Node::Branch(base.root.clone()));
+        let spare = Spare { digest: base.digest(), piece };
+        Assembly::begin(target, BTreeMap::from([(Path::root(), spare)]), earlier)
+    }
+
+    fn begin(target: Digest, spare: BTreeMap<Path, Spare>, earlier: Option<Seq>) -> Assembly {
         let mut assembly = Assembly {
             target,
             missing: BTreeMap::new(),
             open: BTreeMap::new(),
             spare,
+            earlier,
             complete: None,
             parts: 0,
             bytes: 0,
@@ -145,13 +172,18 @@ impl Assembly {
         missing.map(|(path, missing)| (path.clone(), missing.digest)).collect()
     }
 
-    /// How large a part to ask for at a wanted path, if parts may have `most` bytes.
-    /// Where much of the region may be at hand already, small parts find that out.
-    pub fn budget_bytes(&self, path: &Path, most: usize) -> usize {
+    /// What part to ask for at a wanted path, if parts may have `most` bytes: what changed
+    /// since which number, and how large. Where much of the region may be at hand already,
+    /// and nobody knows since when, small parts find that out.
+    pub fn question(&self, path: &Path, most: usize) -> (Option<Seq>, usize) {
         let mut below = self.spare.range::<Path, _>((Bound::Included(path), Bound::Unbounded));
-        match below.next() {
-            Some((spare, _)) if path.leads_to(spare) => most.min(COMPARING_BYTES),
-            _ => most,
+        let is_anything_at_hand = below.next().is_some_and(|(spare, _)| path.leads_to(spare));
+        let at_hand = self.missing.get(path).and_then(|missing| missing.at_hand);
+        match self.earlier {
+            _ if !is_anything_at_hand => (None, most),
+            None => (None, most.min(COMPARING_BYTES)),
+            // Where not all was fetched, there is what was there at first.
+            Some(earlier) => (Some(at_hand.unwrap_or(earlier)), most),
         }
     }
 
@@ -192,7 +224,7 @@ impl Assembly {
     /// Goes for another tree instead. Nothing that was fetched and is in that tree too is
     /// fetched again.
     pub fn retarget(self, target: Digest) -> Assembly {
-        let Assembly { open, spare, complete, parts, bytes, target: former, .. } = self;
+        let Assembly { open, spare, earlier, complete, parts, bytes, target: former, .. } = self;
         let mut spare = spare;
         if let Some(root) = complete {
             spare.clear();
@@ -202,7 +234,7 @@ impl Assembly {
         for (path, open) in open {
             open.save(path, &mut spare);
         }
-        Assembly { parts, bytes, ..Assembly::begin(target, spare) }
+        Assembly { parts, bytes, ..Assembly::begin(target, spare, earlier) }
     }
 
     /// What was done, and what is known to be left.
@@ -265,8 +297,9 @@ impl Assembly {
     fn look_for(&mut self, path: Path, above: usize, digest: Digest) {
         let mut sought = vec![(path, above, digest)];
         while let Some((path, above, digest)) = sought.pop() {
+            let at_hand = self.spare.get(&path).and_then(Spare::changed);
             match self.take_spare(&path, digest) {
-                None => drop(self.missing.insert(path, Missing { digest, above })),
+                None => drop(self.missing.insert(path, Missing { digest, above, at_hand })),
                 Some(Piece::Whole(node)) => self.place(path, above, node),
                 Some(Piece::Head(head, digests)) => {
                     let below = head.steps.zip(&digests).map(|(step, digest)| {

@@ -117,16 +117,6 @@ impl Branch {
     }
 }
 
-impl Node {
-    /// The latest change in the node.
-    pub(super) fn changed(&self) -> Seq {
-        match self {
-            Node::Leaf(leaf) => leaf.entry.changed,
-            Node::Branch(branch) => branch.changed,
-        }
-    }
-}
-
 impl<'a> Changes<'a> {
     /// Compares two branches that end at the same place: their stamps now, their slots
     /// later.

@@ -190,8 +190,14 @@ impl Tree {
     /// encoded bytes; what is left out is given by digest. The uppermost node is always
     /// given: a leaf in full, a branch at least with the digests of its slots.
     pub fn part(&self, path: &Path, budget_bytes: usize) -> Option<Part> {
+        self.part_since(path, None, budget_bytes)
+    }
+
+    /// The same, but that what has not changed since is left out wherever it is, for whoever
+    /// has this tree as it was then.
+    pub fn part_since(&self, path: &Path, since: Option<Seq>, budget_bytes: usize) -> Option<Part> {
         self.digest();
-        Some(Part::new(&self.node_at(path)?, budget_bytes))
+        Some(Part::new(&self.node_at(path)?, since, budget_bytes))
     }
 
     /// Whether both trees are the same in memory, not only in content.

@@ -94,6 +94,14 @@ impl Leaf {
 }
 
 impl Node {
+    /// The latest change here or below.
+    pub(super) fn changed(&self) -> Seq {
+        match self {
+            Node::Leaf(leaf) => leaf.entry.changed,
+            Node::Branch(branch) => branch.changed,
+        }
+    }
+
     /// Whether the key's place is here or further below, when they agree up to `depth`.
     fn is_on_the_way(&self, key: &[u8], depth: usize) -> bool {
         match self {
@@ -122,9 +130,10 @@ impl Slot {
     /// Puts a branch in this place, which holds what was here and a new leaf. Both share
     /// `depth` nibbles, and differ in some that follow.
     fn fork(&mut self, key: &[u8], depth: usize, entry: Entry) {
-        let (common, before) = match &self.node {
-            Node::Leaf(leaf) => (common_nibbles(&leaf.key, key, depth), leaf.entry.changed),
-            Node::Branch(branch) => (branch.prefix.common(key, depth), branch.changed),
+        let before = self.node.changed();
+        let common = match &self.node {
+            Node::Leaf(leaf) => common_nibbles(&leaf.key, key, depth),
+            Node::Branch(branch) => branch.prefix.common(key, depth),
         };
         let mut fork = Branch {
             changed: before.max(entry.changed),

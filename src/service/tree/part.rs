@@ -2,11 +2,12 @@
 
 use super::node::{Branch, Leaf, Node, Slot};
 use super::outline::Item;
+use crate::types::Seq;
 use crate::wire::{Blob, List};
 use bincode::{Decode, Encode};
 
-/// A subtree, or the upper nodes of one with digests for what is below. Leaves are given
-/// with their values in full.
+/// A subtree, or the upper nodes of one with digests for what is below, or for what has not
+/// changed since a number. Leaves are given with their values in full.
 #[derive(Clone, PartialEq, Eq, Debug, Encode, Decode)]
 pub struct Part {
     pub(super) items: List<Item>,
@@ -17,9 +18,11 @@ impl Part {
     ///
     /// It is filled in the order of keys, one branch with all leaves in its slots at a
     /// time, up to the first that finds no room. What is left out is then few subtrees,
-    /// each large, and not many single leaves.
-    pub(super) fn new(node: &Node, budget_bytes: usize) -> Part {
-        let mut filler = Filler { items: Vec::new(), open: Vec::new(), left: budget_bytes };
+    /// each large, and not many single leaves; and all below the first node that has not
+    /// changed since.
+    pub(super) fn new(node: &Node, since: Option<Seq>, budget_bytes: usize) -> Part {
+        let (items, open) = (Vec::new(), Vec::new());
+        let mut filler = Filler { items, open, since, left: budget_bytes };
         filler.begin(node);
         while let Some(slots) = filler.open.last_mut() {
             match slots.next() {
@@ -41,6 +44,8 @@ struct Filler<'a> {
     items: Vec<Item>,
     /// The branches on the way: what is left of their slots.
     open: Vec<std::slice::Iter<'a, Slot>>,
+    /// What has not changed since is hidden.
+    since: Option<Seq>,
     /// The bytes left, when all that is below the open branches is counted as hidden but
     /// for the leaves for which there is room already.
     left: usize,
@@ -72,6 +77,7 @@ impl<'a> Filler<'a> {
     fn fill(&mut self, slot: &'a Slot) {
         let is_uppermost = self.open.len() == 1;
         match &slot.node {
+            node if !self.has_changed(node) => self.hide(slot),
             // There was room for it when its branch was shown.
             Node::Leaf(leaf) if !is_uppermost => self.items.push(leaf.item()),
             Node::Leaf(leaf) => {
@@ -79,10 +85,24 @@ impl<'a> Filler<'a> {
                 if self.takes(bytes) { self.items.push(leaf.item()) } else { self.hide(slot) }
             }
             Node::Branch(branch) => {
-                let bytes = bytes_with_leaves(branch);
+                let bytes = self.bytes_with_leaves(branch);
                 if self.takes(bytes) { self.show(branch) } else { self.close_and_hide(slot) }
             }
         }
+    }
+
+    fn has_changed(&self, node: &Node) -> bool {
+        self.since.is_none_or(|since| node.changed() > since)
+    }
+
+    /// What it takes to show a branch with its leaves instead of its digest.
+    fn bytes_with_leaves(&self, branch: &Branch) -> usize {
+        let slots = branch.slots.iter().map(|slot| match &slot.node {
+            Node::Leaf(leaf) if self.has_changed(&slot.node) => leaf.item().encoded_bytes(),
+            Node::Leaf(_) | Node::Branch(_) => Item::HIDDEN_BYTES,
+        });
+        let bytes = branch.item().encoded_bytes() + slots.sum::<usize>();
+        bytes - Item::HIDDEN_BYTES
     }
 
     /// Uses so many of the bytes left, if there are so many.
@@ -101,16 +121,6 @@ impl<'a> Filler<'a> {
         self.left = 0;
         self.hide(slot);
     }
-}
-
-/// What it takes to show a branch with its leaves instead of its digest.
-fn bytes_with_leaves(branch: &Branch) -> usize {
-    let slots = branch.slots.iter().map(|slot| match &slot.node {
-        Node::Leaf(leaf) => leaf.item().encoded_bytes(),
-        Node::Branch(_) => Item::HIDDEN_BYTES,
-    });
-    let bytes = branch.item().encoded_bytes() + slots.sum::<usize>();
-    bytes - Item::HIDDEN_BYTES
 }
 
 impl Leaf {

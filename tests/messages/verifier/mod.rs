@@ -233,7 +233,7 @@ fn numbers_and_views_near_the_end_of_the_integer_are_refused() {
             Fetch::NewView(View(number)),
             Fetch::Decided(Seq(number)),
             Fetch::Stable(Seq(number)),
-            Fetch::Part(Seq(number), quorate::service::tree::Path::root(), 1),
+            Fetch::Part(Seq(number), quorate::service::tree::Path::root(), None, 1),
         ];
         for fetch in fetches {
             assert_eq!(peer(PeerMessage::Fetch(fetch)), expected);

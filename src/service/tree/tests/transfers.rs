@@ -18,8 +18,8 @@ pub(super) fn fetch(mut assembly: Assembly, source: &Tree, most_bytes: usize) ->
 /// Fetches the first missing subtrees, so many.
 fn fetch_some(assembly: &mut Assembly, source: &Tree, most_bytes: usize, limit: usize) {
     for (path, _) in assembly.wanted(limit) {
-        let budget = assembly.budget_bytes(&path, most_bytes);
-        let part = source.part(&path, budget).expect("the source has what is wanted");
+        let (since, budget) = assembly.question(&path, most_bytes);
+        let part = source.part_since(&path, since, budget).expect("the source has what is wanted");
         let bytes = wire::encode(&part);
         assert_eq!(bytes.len(), part.encoded_bytes());
         let part = wire::decode(&bytes, LIMIT).expect("it was encoded");
@@ -58,13 +58,44 @@ proptest! {
     }
 
     #[test]
+    fn a_replica_that_fell_behind_ends_with_the_tree_wanted(
+        common in changes(40),
+        other in changes(20),
+        most_bytes in 0..2000usize,
+    ) {
+        let base = tree_of(&common);
+        let mut target = base.clone();
+        change(&mut target, &other, 200);
+        let fetched = fetch(Assembly::later(target.digest(), base), &target, most_bytes);
+        assert_same(&fetched, &target);
+    }
+
+    /// Whoever is wrong about what is at hand asks for more, and gets there too.
+    #[test]
+    fn what_is_at_hand_may_be_of_another_history(
+        common in changes(40),
+        own in changes(10),
+        other in changes(10),
+        most_bytes in 0..2000usize,
+    ) {
+        let (mut base, mut target) = (tree_of(&common), tree_of(&common));
+        change(&mut base, &own, 200);
+        change(&mut target, &other, 200);
+        let fetched = fetch(Assembly::later(target.digest(), base), &target, most_bytes);
+        assert_same(&fetched, &target);
+    }
+
+    #[test]
     fn a_transfer_may_change_its_target_at_any_time(
         common in changes(40),
         steps in prop::collection::vec((changes(8), 0..4usize), 1..5),
         most_bytes in 0..1000usize,
+        fell_behind in any::<bool>(),
     ) {
         let (mut target, mut first) = (tree_of(&common), 100);
-        let mut assembly = Assembly::new(target.digest(), Tree::new());
+        let base = if fell_behind { target.clone() } else { Tree::new() };
+        change(&mut target, &[Change::Put(vec![1], vec![1])], 99);
+        let mut assembly = Assembly::later(target.digest(), base);
         for (all, fetched) in &steps {
             fetch_some(&mut assembly, &target, most_bytes, *fetched);
             change(&mut target, all, first);
@@ -134,6 +165,55 @@ fn a_replica_that_fell_behind_fetches_what_differs() {
     assert_same(&fetched, &target);
     let (shared, all) = (fetched.shares_with(&base), base.shares_with(&base));
     assert!(shared * 100 >= all * 98, "{shared} of {all} nodes are shared with the base");
+}
+
+/// What changed travels, with the digests beside it, in parts as large as may be.
+#[test]
+fn many_changes_travel_in_few_parts() {
+    let base = grown(20_000);
+    let mut target = base.clone();
+    for number in (0..20_000u64).step_by(10) {
+        target.put(&Digest::of(&number.to_le_bytes()).0[..16], Blob::from("new"), Seq(2));
+    }
+    let parts = |mut assembly: Assembly| {
+        while !assembly.is_complete() {
+            fetch_some(&mut assembly, &target, 64 << 10, usize::MAX);
+        }
+        let progress = assembly.progress();
+        assert_same(&assembly.finish().expect("it is complete"), &target);
+        (progress.parts, progress.bytes)
+    };
+    let (parts_later, bytes_later) = parts(Assembly::later(target.digest(), base.clone()));
+    let (parts_compared, bytes_compared) = parts(Assembly::new(target.digest(), base));
+    assert!(20 * parts_later < parts_compared, "{parts_later} parts, {parts_compared}");
+    assert!(bytes_later < bytes_compared, "{bytes_later} bytes, {bytes_compared}");
+}
+
+/// What was fetched already is not fetched again, though what was at hand is older.
+#[test]
+fn a_replica_that_fell_behind_may_change_its_target() {
+    let base = grown(20_000);
+    let put = |target: &mut Tree, numbers: std::ops::Range<u64>, seq: Seq| {
+        for number in numbers {
+            target.put(&Digest::of(&number.to_le_bytes()).0[..16], Blob::from("new"), seq);
+        }
+    };
+    let mut older = base.clone();
+    put(&mut older, 0..5_000, Seq(2));
+    let mut newer = older.clone();
+    put(&mut newer, 5_000..5_020, Seq(3));
+    let mut assembly = Assembly::later(older.digest(), base);
+    (0..5).for_each(|_| fetch_some(&mut assembly, &older, 64 << 10, 1));
+    assert!(!assembly.is_complete());
+    let before = assembly.progress();
+    let mut assembly = assembly.retarget(newer.digest());
+    while !assembly.is_complete() {
+        fetch_some(&mut assembly, &newer, 64 << 10, usize::MAX);
+    }
+    let after = assembly.progress();
+    let again = after.bytes - before.bytes;
+    assert!(4 * again < before.bytes, "{again} bytes again, of {}", before.bytes);
+    assert_same(&assembly.finish().expect("it is complete"), &newer);
 }
 
 #[test]
