@@ -67,6 +67,9 @@ pub struct Node {
 /// Whether a link loses a message.
 pub type Filter = Box<dyn Fn(&Flight) -> bool>;
 
+/// What becomes of a message on its way.
+pub type Alteration = Box<dyn Fn(&mut Flight)>;
+
 pub struct World {
     pub genesis: Arc<CheckedGenesis>,
     pub verifier: Verifier<Ed25519>,
@@ -77,8 +80,8 @@ pub struct World {
     pub to_clients: Vec<(ReplicaId, ClientId, ToClient)>,
     /// Links that lose what is sent: by a rule on the flight.
     pub filters: Vec<(String, Filter)>,
-    /// What becomes of every message on its way.
-    pub alters: Option<Box<dyn Fn(&mut Flight)>>,
+    /// Everything on its way is altered so.
+    pub alters: Option<Alteration>,
     pub now: Instant,
 }
 
