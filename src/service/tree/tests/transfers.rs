@@ -202,18 +202,22 @@ fn a_replica_that_fell_behind_may_change_its_target() {
     put(&mut older, 0..5_000, Seq(2));
     let mut newer = older.clone();
     put(&mut newer, 5_000..5_020, Seq(3));
+    let at_once = fetched_bytes(Assembly::later(newer.digest(), base.clone()), &newer);
     let mut assembly = Assembly::later(older.digest(), base);
-    (0..5).for_each(|_| fetch_some(&mut assembly, &older, 64 << 10, 1));
-    assert!(!assembly.is_complete());
-    let before = assembly.progress();
-    let mut assembly = assembly.retarget(newer.digest());
-    while !assembly.is_complete() {
-        fetch_some(&mut assembly, &newer, 64 << 10, usize::MAX);
+    while assembly.progress().bytes < at_once / 2 {
+        fetch_some(&mut assembly, &older, 16 << 10, 1);
     }
-    let after = assembly.progress();
-    let again = after.bytes - before.bytes;
-    assert!(4 * again < before.bytes, "{again} bytes again, of {}", before.bytes);
-    assert_same(&assembly.finish().expect("it is complete"), &newer);
+    let turned = fetched_bytes(assembly.retarget(newer.digest()), &newer);
+    assert!(turned < at_once + at_once / 8, "{turned} bytes, and at once {at_once}");
+}
+
+fn fetched_bytes(mut assembly: Assembly, target: &Tree) -> u64 {
+    while !assembly.is_complete() {
+        fetch_some(&mut assembly, target, 16 << 10, 1);
+    }
+    let bytes = assembly.progress().bytes;
+    assert_same(&assembly.finish().expect("it is complete"), target);
+    bytes
 }
 
 #[test]
