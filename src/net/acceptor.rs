@@ -29,8 +29,11 @@ const READY: usize = 64;
 /// of files or memory, and asking at once gives nothing.
 const BREATH: Duration = Duration::from_millis(50);
 
-/// So many addresses of listed ones are remembered.
+/// So many addresses of replicas are remembered.
 const MOST_KNOWN: usize = 4096;
+
+/// So many handshakes from where a replica is make no room for strangers.
+const MOST_SPARED: usize = 4;
 
 /// The most bytes read and thrown away of one who was refused.
 const LINGER_BYTES: u64 = 64 << 10;
@@ -96,12 +99,12 @@ impl Drop for Acceptor {
 struct Handshakes {
     tasks: JoinSet<Admitted>,
     running: Vec<(IpAddr, AbortHandle)>,
-    /// Where listed ones are, as far as that is known without asking anybody: addresses that
-    /// are listed as numbers, and those from which somebody was admitted.
+    /// Where replicas are, as far as that is known without asking anybody: addresses that are
+    /// listed as numbers, and those from which one was admitted.
     known: BTreeSet<IpAddr>,
 }
 
-/// Whether somebody who is listed has come.
+/// Whether a replica has come.
 type Admitted = bool;
 
 impl Handshakes {
@@ -121,8 +124,9 @@ impl Handshakes {
         } else if self.running.len() >= limits.handshakes.max(1) {
             // Of those that have as many, the one that has been here for longest: whoever has
             // just come is not ended by the next. And strangers first: there may be any number
-            // of their addresses.
-            let worst = |one: &IpAddr| (!self.known.contains(one), of(*one));
+            // of their addresses. Of a replica's, a few are spared.
+            let is_spared = |one: &IpAddr| self.known.contains(one) && of(*one) <= MOST_SPARED;
+            let worst = |one: &IpAddr| (!is_spared(one), of(*one));
             self.running.iter().rev().map(|(one, _)| *one).max_by_key(worst)?
         } else {
             return None;
@@ -218,7 +222,10 @@ async fn handshake(
     let admitted = tokio::time::timeout(shared.limits.handshake, admit(&shared, stream, from));
     match admitted.await.unwrap_or(Err(Refusal::Slow.into())) {
         // Nobody takes it only if the acceptor is gone.
-        Ok(connection) => ready.send(connection).await.is_ok(),
+        Ok(connection) => {
+            let is_replica = matches!(connection.party, Party::Replica(_));
+            ready.send(connection).await.is_ok() && is_replica
+        }
         Err(Refused { refusal, farewell }) => {
             shared.count(&refusal, &from);
             let told = farewell.say(&shared, &refusal);

@@ -8,7 +8,7 @@ pub struct Limits {
     /// From the TCP connection to the end of the hellos.
     pub handshake: Duration,
     /// The most handshakes under way at once. Another one ends the oldest of the
-    /// address that has most of them.
+    /// address that has most of them, of those from where no replica is known to come first.
     pub handshakes: usize,
     /// The most handshakes under way at once from one address. Another one ends that
     /// address' oldest.
