@@ -104,8 +104,8 @@ const BYTES_PER_FETCH: usize = 4 << 20;
 /// set: who asks keeps to it as well.
 pub(super) const QUOTA_INTERVAL: Span = Span::milliseconds(200);
 
-/// How often a peer may ask for something in it: for the parts of a large state of which
-/// little differs, thousands of times a second.
+/// How often a peer may ask for something in it: for the parts of a large state that may
+/// differ anywhere, thousands of times a second.
 pub(super) const QUOTA_QUESTIONS: u64 = 1_024;
 
 /// And how many bytes of answers it gets. Two of the largest messages, and enough for a

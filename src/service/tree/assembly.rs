@@ -15,6 +15,9 @@ use std::sync::Arc;
 /// it, nobody knows since when: enough for a branch and the leaves in its slots.
 const COMPARING_BYTES: usize = 4096;
 
+/// A branch has at most so many slots.
+const MOST_SLOTS: usize = 17;
+
 /// A tree with a known digest in the making.
 ///
 /// Whatever is in it was found to be in the tree with that digest: digests are compared
@@ -42,8 +45,6 @@ struct Missing {
     digest: Digest,
     /// How much of the path is that of the branch above.
     above: usize,
-    /// When the subtree that was at hand here changed last, if one was.
-    at_hand: Option<Seq>,
 }
 
 /// A branch without its slots.
@@ -70,16 +71,6 @@ struct Open {
 struct Spare {
     digest: Digest,
     piece: Piece,
-}
-
-impl Spare {
-    /// When it changed last, if it is a branch and complete.
-    fn changed(&self) -> Option<Seq> {
-        match &self.piece {
-            Piece::Whole(Node::Branch(branch)) => Some(branch.changed),
-            Piece::Whole(Node::Leaf(_)) | Piece::Head(..) => None,
-        }
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -176,15 +167,20 @@ impl Assembly {
     /// since which number, and how large. Where much of the region may be at hand already,
     /// and nobody knows since when, small parts find that out.
     pub fn question(&self, path: &Path, most: usize) -> (Option<Seq>, usize) {
-        let mut below = self.spare.range::<Path, _>((Bound::Included(path), Bound::Unbounded));
-        let is_anything_at_hand = below.next().is_some_and(|(spare, _)| path.leads_to(spare));
-        let at_hand = self.missing.get(path).and_then(|missing| missing.at_hand);
-        match self.earlier {
-            _ if !is_anything_at_hand => (None, most),
-            None => (None, most.min(COMPARING_BYTES)),
-            // Where not all was fetched, there is what was there at first.
-            Some(earlier) => (Some(at_hand.unwrap_or(earlier)), most),
+        let here = self.spare.get(path).map(|spare| &spare.piece);
+        match (here, self.earlier) {
+            (Some(Piece::Whole(node)), Some(_)) => (Some(node.changed()), most),
+            (Some(Piece::Whole(Node::Leaf(_))), None) => (None, most),
+            _ if self.at_hand_below(path).next().is_none() => (None, most),
+            // Much of it was fetched, and nobody knows which.
+            (_, earlier) => (earlier, most.min(COMPARING_BYTES)),
         }
+    }
+
+    /// What is at hand in the path's region.
+    fn at_hand_below(&self, path: &Path) -> impl Iterator<Item = (&Path, &Spare)> {
+        let from = self.spare.range::<Path, _>((Bound::Included(path), Bound::Unbounded));
+        from.take_while(move |(spare, _)| path.leads_to(spare))
     }
 
     /// Takes a part in, if it is what is missing at the path. Else nothing changes.
@@ -221,8 +217,8 @@ impl Assembly {
         }
     }
 
-    /// Goes for another tree instead. Nothing that was fetched and is in that tree too is
-    /// fetched again.
+    /// Goes for another tree instead. What was fetched as a whole and is in that tree too is
+    /// not fetched again.
     pub fn retarget(self, target: Digest) -> Assembly {
         let Assembly { open, spare, earlier, complete, parts, bytes, target: former, .. } = self;
         let mut spare = spare;
@@ -273,7 +269,7 @@ impl Assembly {
     /// Takes in one item; those that are below it come next.
     fn plant_item(&mut self, path: Path, above: usize, item: &Item, digest: Digest) -> Planted {
         match item {
-            Item::Hidden(_) => self.look_for(path, above, digest),
+            Item::Hidden(_) => self.look_for_hidden(path, above, digest),
             Item::Neighbour { .. } => unreachable!("such parts were refused"),
             Item::Leaf { key, changed, value } => {
                 let entry = Entry { value: value.clone(), changed: *changed };
@@ -283,6 +279,7 @@ impl Assembly {
             Item::Branch { changed, prefix, steps } => match self.take_spare(&path, digest) {
                 Some(Piece::Whole(node)) => self.place(path, above, node),
                 Some(Piece::Head(..)) | None => {
+                    self.break_up(&path);
                     let (changed, prefix, steps) = (*changed, prefix.clone(), *steps);
                     let slots = vec![Digest::default(); steps.len()];
                     self.open_branch(path, above, digest, Head { changed, prefix, steps }, slots);
@@ -293,13 +290,24 @@ impl Assembly {
         Planted::Whole
     }
 
+    /// Looks for what a part leaves out. Below a branch that has not changed since, all must
+    /// be at hand; else what was at hand at first is no earlier state.
+    fn look_for_hidden(&mut self, path: Path, above: usize, digest: Digest) {
+        let (missing, parent) = (self.missing.len(), path.up_to(above));
+        self.look_for(path, above, digest);
+        let is_new =
+            |branch: &Open| self.earlier.is_none_or(|earlier| branch.head.changed > earlier);
+        if self.missing.len() > missing && !self.open.get(&parent).is_some_and(is_new) {
+            self.earlier = None;
+        }
+    }
+
     /// Puts what is at hand in the slot at the path, or lists it as missing.
     fn look_for(&mut self, path: Path, above: usize, digest: Digest) {
         let mut sought = vec![(path, above, digest)];
         while let Some((path, above, digest)) = sought.pop() {
-            let at_hand = self.spare.get(&path).and_then(Spare::changed);
             match self.take_spare(&path, digest) {
-                None => drop(self.missing.insert(path, Missing { digest, above, at_hand })),
+                None => drop(self.missing.insert(path, Missing { digest, above })),
                 Some(Piece::Whole(node)) => self.place(path, above, node),
                 Some(Piece::Head(head, digests)) => {
                     let below = head.steps.zip(&digests).map(|(step, digest)| {
@@ -358,28 +366,55 @@ impl Assembly {
         }
     }
 
-    /// Takes the piece at the path from what is at hand, if it has this digest. Pieces
-    /// on the way there are broken up, and one with another digest as well: what is
-    /// below it may find a use.
+    /// Takes the piece with this digest from what is at hand, if it is at the path. Pieces on
+    /// the way there are broken up. One with another digest stays until it is known what is
+    /// there instead.
     fn take_spare(&mut self, path: &Path, digest: Digest) -> Option<Piece> {
         loop {
-            let (near, spare) = self.spare.range::<Path, _>(..=path).next_back()?;
-            let is_here = near == path;
-            let is_around = near.leads_to(path) && matches!(spare.piece, Piece::Whole(_));
-            if !is_here && !is_around {
-                return None;
+            let near = self.spare.range::<Path, _>(..=path).next_back();
+            let (near, spare) = near.filter(|(near, _)| near.leads_to(path)).unzip();
+            match (near, spare) {
+                (Some(near), Some(spare)) if near == path => {
+                    if spare.digest == digest {
+                        return self.spare.remove(path).map(|spare| spare.piece);
+                    }
+                    return self.take_moved_leaf(path, digest);
+                }
+                (Some(near), Some(Spare { piece: Piece::Whole(_), .. })) => {
+                    let near = near.clone();
+                    self.break_up(&near);
+                }
+                _ => return self.take_moved_leaf(path, digest),
             }
-            let near = near.clone();
-            let spare = self.spare.remove(&near)?;
-            if is_here && spare.digest == digest {
-                return Some(spare.piece);
+        }
+    }
+
+    /// A leaf hangs where its key parts from others: higher or lower, if these have changed.
+    fn take_moved_leaf(&mut self, path: &Path, digest: Digest) -> Option<Piece> {
+        if let Some(Spare { piece: Piece::Whole(Node::Branch(branch)), .. }) = self.spare.get(path)
+        {
+            let is_it = |slot: &&Slot| slot.node.is_leaf() && slot.known_digest() == digest;
+            return branch.slots.iter().find(is_it).map(|slot| Piece::Whole(slot.node.clone()));
+        }
+        let is_it = |spare: &Spare| {
+            spare.digest == digest && matches!(&spare.piece, Piece::Whole(node) if node.is_leaf())
+        };
+        let found = self.at_hand_below(path).take(MOST_SLOTS).find(|(_, spare)| is_it(spare));
+        let leaf = found.map(|(path, _)| path.clone())?;
+        self.spare.remove(&leaf).map(|spare| spare.piece)
+    }
+
+    /// Breaks a piece up that is not wanted as a whole: what is below it may find a use.
+    fn break_up(&mut self, path: &Path) {
+        match self.spare.remove(path) {
+            Some(Spare { piece: Piece::Whole(Node::Branch(branch)), .. }) => {
+                self.spare_slots(path, &branch);
             }
-            if let Piece::Whole(Node::Branch(branch)) = spare.piece {
-                self.spare_slots(&near, &branch);
+            Some(Spare { piece: Piece::Whole(Node::Leaf(leaf)), digest }) => {
+                let piece = Piece::Whole(Node::Leaf(leaf.clone()));
+                self.spare.insert(Path::to_key(&leaf.key), Spare { digest, piece });
             }
-            if is_here {
-                return None;
-            }
+            Some(Spare { piece: Piece::Head(..), .. }) | None => {}
         }
     }
 

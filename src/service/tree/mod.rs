@@ -53,8 +53,8 @@
 //! Both send trees as outlines: nodes in preorder, with digests for what is left out.
 //! A [`Proof`] shows the whole content of a range to somebody who knows the digest alone;
 //! an empty result proves absence. A [`Part`] is what a replica fetches from another, and
-//! an [`Assembly`] puts parts together, checks each on arrival, and fetches nothing that
-//! the replica's own old tree already has.
+//! an [`Assembly`] puts parts together, checks each on arrival, and uses what the
+//! replica's own old tree already has: it asks for what has changed since.
 //!
 //! Nothing here reads clocks, files or random numbers, and nothing recurses by the depth
 //! of a tree except to free it.

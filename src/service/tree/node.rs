@@ -94,6 +94,10 @@ impl Leaf {
 }
 
 impl Node {
+    pub(super) fn is_leaf(&self) -> bool {
+        matches!(self, Node::Leaf(_))
+    }
+
     /// The latest change here or below.
     pub(super) fn changed(&self) -> Seq {
         match self {

@@ -225,6 +225,11 @@ impl Path {
         Path::default()
     }
 
+    /// The whole way to a key, however soon its leaf parts from others.
+    pub(super) fn to_key(key: &[u8]) -> Path {
+        Path((0..=nibbles(key)).map(|depth| Step::after(key, depth).0).collect())
+    }
+
     /// Whether it is the root's.
     pub fn is_root(&self) -> bool {
         self.0.is_empty()

@@ -172,8 +172,11 @@ fn a_replica_that_fell_behind_fetches_what_differs() {
 fn many_changes_travel_in_few_parts() {
     let base = grown(20_000);
     let mut target = base.clone();
-    for number in (0..20_000u64).step_by(10) {
-        target.put(&Digest::of(&number.to_le_bytes()).0[..16], Blob::from("new"), Seq(2));
+    let key = |number: u64| Digest::of(&number.to_le_bytes()).0;
+    for number in (0..20_000).step_by(10) {
+        target.put(&key(number)[..16], Blob::from("new"), Seq(2));
+        target.put(&key(20_000 + number)[..16], Blob::from("one more"), Seq(2));
+        target.remove(&key(1 + number)[..16], Seq(2));
     }
     let parts = |mut assembly: Assembly| {
         while !assembly.is_complete() {
@@ -185,8 +188,29 @@ fn many_changes_travel_in_few_parts() {
     };
     let (parts_later, bytes_later) = parts(Assembly::later(target.digest(), base.clone()));
     let (parts_compared, bytes_compared) = parts(Assembly::new(target.digest(), base));
-    assert!(20 * parts_later < parts_compared, "{parts_later} parts, {parts_compared}");
+    assert!(10 * parts_later < parts_compared, "{parts_later} parts, {parts_compared}");
     assert!(bytes_later < bytes_compared, "{bytes_later} bytes, {bytes_compared}");
+}
+
+/// What lacks below a branch that is older shows that the state at hand was another.
+#[test]
+fn a_state_of_another_history_is_soon_compared_instead() {
+    let tree = grown(5_000);
+    let key = |number: u64| Digest::of(&number.to_le_bytes()).0;
+    let (mut wrong, mut target) = (tree.clone(), tree);
+    for number in 0..500 {
+        wrong.put(&key(number)[..16], Blob::from("wrong"), Seq(1));
+    }
+    target.put(&key(7)[..16], Blob::from("new"), Seq(2));
+    let parts = |mut assembly: Assembly| {
+        while !assembly.is_complete() {
+            fetch_some(&mut assembly, &target, 64 << 10, usize::MAX);
+        }
+        assembly.progress().parts
+    };
+    let compared = parts(Assembly::new(target.digest(), wrong.clone()));
+    let later = parts(Assembly::later(target.digest(), wrong));
+    assert!(later < compared + compared / 4, "{later} parts, {compared}");
 }
 
 /// What was fetched already is not fetched again, though what was at hand is older.
