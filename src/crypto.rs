@@ -24,6 +24,7 @@
 //! but by that chance.)
 
 mod listed;
+mod multiples;
 
 pub use listed::Listed;
 
