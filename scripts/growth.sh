@@ -94,7 +94,9 @@ with_replicas() {
 }
 
 with_values() {
-    write "" "## The size of values" "" "\`quorate bench --value-bytes B ${load[*]}\`." ""
+    write "" "## The size of values" "" "\`quorate bench --value-bytes B ${load[*]}\`. What is written is what" \
+        "the system counts for the processes: where its cache works in large pieces, many times what" \
+        "reaches the disk." ""
     row bytes "per s" "MB/s" "p50 ms" "p99 ms" "CPU µs of all" "bytes sent by all" "written by all"
     row --- --- --- --- --- --- --- ---
     local bytes
@@ -189,8 +191,9 @@ mkdir -p "$out"
 {
     echo "# Growth"
     echo
-    echo "Made by \`scripts/growth.sh\`, on $(nproc) cores ($(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -1))," \
-        "all replicas and clients together, $seconds s each. Compare by ratio within one run."
+    echo "Made by \`SECONDS_EACH=$seconds WARM_UP=$warm_up PARTS=\"${parts[*]}\" scripts/growth.sh\`"
+    echo "on $(git rev-parse --short HEAD), with $(nproc) cores ($(sed -n 's/^model name\s*: //p' /proc/cpuinfo | head -1))"
+    echo "for all replicas and clients together. Compare by ratio within one run."
 } >"$out/growth.md"
 for part in "${parts[@]}"; do "with_$part"; done
 say "written: $out/growth.md"
