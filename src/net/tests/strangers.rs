@@ -88,8 +88,7 @@ async fn the_oldest_handshake_makes_room_where_all_addresses_have_one() {
         idle.push(comes_from(host, &acceptor).await);
     }
     for stream in &mut idle[..2] {
-        let read = tokio::time::timeout(LONG / 2, stream.read(&mut [0; 8])).await;
-        assert_eq!(read.expect("it ends").expect("in order"), 0);
+        ends(stream).await;
     }
     until_refused(&listening, "evicted").await;
     assert!(is_still_there(&mut idle[5]).await);
@@ -110,11 +109,33 @@ async fn strangers_of_any_number_of_addresses_make_room_for_each_other() {
         strangers.push(comes_from(host, &acceptor).await);
     }
     for stream in &mut strangers[..5] {
-        let read = tokio::time::timeout(LONG / 2, stream.read(&mut [0; 8])).await;
-        assert_eq!(read.expect("it ends").expect("in order"), 0);
+        ends(stream).await;
     }
     until_refused(&listening, "evicted").await;
     assert!(is_still_there(&mut known).await);
+}
+
+/// X1: a replica's address that begins many of them is no better than any other.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn only_a_few_handshakes_from_where_a_replica_is_are_spared() {
+    let limits = Limits { handshakes: 8, handshake: LONG, ..Limits::default() };
+    let mut plan = Plan { limits, ..Plan::default() };
+    let (listening, mut acceptor) = plan.listen().await;
+    joined(&plan.endpoint(replica(1)), &mut acceptor).await;
+    let mut known = Vec::new();
+    for _ in 0..6 {
+        known.push(comes_from(1, &acceptor).await);
+    }
+    let mut strangers = Vec::new();
+    for host in 2..=4 {
+        strangers.push(comes_from(host, &acceptor).await);
+    }
+    ends(&mut known[0]).await;
+    until_refused(&listening, "evicted").await;
+    for stream in &mut strangers {
+        assert!(is_still_there(stream).await);
+    }
 }
 
 /// One of this machine's own addresses connects and says nothing.
@@ -123,6 +144,12 @@ async fn comes_from(host: u8, acceptor: &Acceptor) -> TcpStream {
     let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
     socket.bind(SocketAddr::from(([127, 0, 0, host], 0))).expect("our own");
     socket.connect(acceptor.local_addr()).await.expect("somebody listens")
+}
+
+#[cfg(target_os = "linux")]
+async fn ends(stream: &mut TcpStream) {
+    let read = tokio::time::timeout(LONG / 2, stream.read(&mut [0; 8])).await;
+    assert_eq!(read.expect("it ends").expect("in order"), 0);
 }
 
 #[cfg(target_os = "linux")]
