@@ -347,6 +347,7 @@ impl Replica {
             })
             .collect();
         self.view = view;
+        self.promises.enter(view);
         self.wishes.remove(&self.id);
         self.mode = Mode::Active(Active { slots, next: last.next(), chosen_up_to: last });
         self.opening = Some(opening);

@@ -845,6 +845,24 @@ fn a_restart_brings_no_word_of_an_old_life_back() {
     assert!(!heard);
 }
 
+/// What is remembered has a bound after a restart too: an opening in the log leaves the views
+/// below it, whether or not this replica asked for it.
+#[test]
+fn a_restart_forgets_what_was_said_in_views_that_an_opening_left() {
+    let mut solo = Solo::new(1);
+    for seq in 1..=8 {
+        let batch = solo.batch(seq);
+        solo.propose(0, seq, &batch);
+    }
+    assert_eq!(solo.replica().held().promises, 8, "its prepares");
+    let opening = solo.opening(2, [0, 2, 3].map(|by| solo.wish(by, 2)).to_vec());
+    solo.peer(2, PeerMessage::NewView(opening, None));
+    assert_eq!((solo.view(), solo.replica().held().promises), (2, 0));
+    solo.restart();
+    assert_eq!(*solo.standing(), Standing::Voting);
+    assert_eq!((solo.view(), solo.replica().held().promises), (2, 0));
+}
+
 /// A view-change of the old life is void for whoever has executed `a`.
 #[test]
 fn a_view_change_of_the_old_life_is_void_after_a() {
