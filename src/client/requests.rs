@@ -115,6 +115,8 @@ struct Sent {
     request: Signed<Request>,
     /// Since when it is asked for in this form.
     since: Instant,
+    /// When the primary, or all, were asked last.
+    asked: Instant,
     retry_at: Instant,
     pause: Span,
     rest: Rest,
@@ -169,6 +171,8 @@ pub(super) struct Requests {
     executed: Vec<Executed>,
     waiting_operations: u64,
     waiting_bytes: u64,
+    /// How long outcomes have taken of late.
+    usual: Span,
     /// Why nothing comes of our numbers any more, if that is so.
     is_over: Option<Refusal>,
 }
@@ -187,6 +191,7 @@ impl Requests {
             executed: Vec::new(),
             waiting_operations: 0,
             waiting_bytes: 0,
+            usual: Span(0),
             is_over: None,
         }
     }
@@ -371,6 +376,7 @@ impl Requests {
         self.make_room();
         let acknowledged = self.acknowledged();
         let end = self.window_above(acknowledged);
+        let pause = self.first_pause();
         let mut sent_through = None;
         for (first, bundle) in self.bundles.range_mut(self.unsent_from..) {
             if bundle.sent.is_some() {
@@ -383,15 +389,31 @@ impl Requests {
             }
             let request = sign(&self.author, *first, acknowledged, &bundle.operations);
             out.send(ToReplica::One(primary), ClientMessage::Request(request.clone()));
-            let pause = self.rules.settings.retry;
-            let retry_at = now.plus(pause);
-            bundle.sent = Some(Sent { request, since: now, retry_at, pause, rest: Rest::NotDue });
+            let (retry_at, rest) = (now.plus(pause), Rest::NotDue);
+            bundle.sent = Some(Sent { request, since: now, asked: now, retry_at, pause, rest });
             self.waiting_operations -= count;
             self.waiting_bytes -= bundle.bytes();
             sent_through = Some(RequestNumber(last));
         }
         self.unsent_from = sent_through.unwrap_or(self.unsent_from);
         self.ask_for_room(now, acknowledged, out);
+    }
+
+    /// How long the primary has for a request alone. Where outcomes take long, as of large
+    /// requests many of which are under way, to ask all for each would make them take longer.
+    fn first_pause(&self) -> Span {
+        let Settings { retry, most_retry, .. } = self.rules.settings;
+        self.usual.times(2).min(most_retry).max(retry)
+    }
+
+    /// An outcome was learnt. What counts is the time since all were asked, if they were: a
+    /// primary that acts only then shall not make us wait longer for it the next time.
+    fn learn_usual(&mut self, now: Instant, bundle: RequestNumber) {
+        let sent = self.bundles.get(&bundle).and_then(|bundle| bundle.sent.as_ref());
+        if let Some(sent) = sent {
+            let took = now.since(sent.asked);
+            self.usual = Span((self.usual.0 * 3 + took.0) / 4);
+        }
     }
 
     /// What was refused for lack of room is signed again, as soon as more is
@@ -413,7 +435,7 @@ impl Requests {
             };
             let rest = RequestNumber(first.0 + settled as u64);
             sent.request = sign(author, rest, acknowledged, &bundle.operations[settled..]);
-            (sent.since, sent.rest) = (now, Rest::NotDue);
+            (sent.since, sent.asked, sent.rest) = (now, now, Rest::NotDue);
             out.send(ToReplica::All, ClientMessage::Request(sent.request.clone()));
             false
         });
@@ -471,6 +493,7 @@ impl Requests {
         if alike < self.rules.committee.quorum() {
             return Ok(());
         }
+        self.learn_usual(now, bundle);
         let Reply { number, seq, operation, outcome, .. } = reply;
         match outcome {
             ReplyOutcome::Executed(result) => {
@@ -659,7 +682,7 @@ impl Requests {
                 Caller::Waits => sent.pause.times(2).min(most_retry),
                 Caller::WasToldUnknown => most_retry,
             };
-            sent.retry_at = now.plus(sent.pause);
+            (sent.asked, sent.retry_at) = (now, now.plus(sent.pause));
             sent.rest = Rest::Asked;
             out.send(ToReplica::All, ClientMessage::Request(sent.request.clone()));
         }

@@ -118,6 +118,41 @@ fn a_request_goes_to_the_primary_then_to_all_at_growing_intervals() {
     assert_eq!(spans, [100, 200, 400, 400, 400]);
 }
 
+/// One operation after the other, each answered so long after it was asked for last.
+fn answered_after(took: Span, asks: usize) -> Story {
+    let mut story = Story::new();
+    for number in 1..=12 {
+        story.submit(&["a"]);
+        for _ in 1..asks {
+            story.wait_for_deadline();
+        }
+        story.wait(took);
+        story.all_hear(0..3, &executed(number, number, "a", "fine"));
+        assert_eq!(story.outcomes().len(), 1);
+    }
+    story.requests();
+    story.submit(&["b"]);
+    story
+}
+
+/// To ask all for what is large and waits its turn makes everything wait longer.
+#[test]
+fn where_outcomes_take_long_all_are_asked_later() {
+    let first_wait = |took| answered_after(Span(took), 1).wait_for_deadline().0;
+    assert_eq!(first_wait(40), SETTINGS.retry.0, "no sooner than is set");
+    let waited = first_wait(90);
+    assert!((160..=180).contains(&waited), "{waited}");
+    let mut story = answered_after(Span(390), 3);
+    assert_eq!(story.wait_for_deadline(), SETTINGS.most_retry, "no later than is set");
+}
+
+/// K2: a primary that acts only when all were asked is given no more time for it.
+#[test]
+fn whoever_acts_when_all_were_asked_gains_no_time() {
+    let mut story = answered_after(Span(1), 2);
+    assert_eq!(story.wait_for_deadline(), SETTINGS.retry);
+}
+
 #[test]
 fn nothing_is_asked_again_once_it_is_answered() {
     let mut story = Story::new();
