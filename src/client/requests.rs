@@ -153,6 +153,12 @@ fn bytes(operations: &[Blob]) -> u64 {
     operations.iter().map(|operation| operation.len() as u64).sum()
 }
 
+/// Bundles of so many bytes are large: to send one once more weighs.
+const LARGE: u64 = 64 << 10;
+
+/// Of what is large all are asked at most so many times later than of what is small.
+const MOST_STRETCHED: u64 = 4;
+
 /// All that is to be ordered.
 pub(super) struct Requests {
     author: Author,
@@ -171,7 +177,7 @@ pub(super) struct Requests {
     executed: Vec<Executed>,
     waiting_operations: u64,
     waiting_bytes: u64,
-    /// How long outcomes have taken of late.
+    /// How long outcomes of what is large have taken of late.
     usual: Span,
     /// Why nothing comes of our numbers any more, if that is so.
     is_over: Option<Refusal>,
@@ -376,7 +382,7 @@ impl Requests {
         self.make_room();
         let acknowledged = self.acknowledged();
         let end = self.window_above(acknowledged);
-        let pause = self.first_pause();
+        let for_large = self.pause_for_large();
         let mut sent_through = None;
         for (first, bundle) in self.bundles.range_mut(self.unsent_from..) {
             if bundle.sent.is_some() {
@@ -389,6 +395,8 @@ impl Requests {
             }
             let request = sign(&self.author, *first, acknowledged, &bundle.operations);
             out.send(ToReplica::One(primary), ClientMessage::Request(request.clone()));
+            let is_large = bundle.bytes() >= LARGE;
+            let pause = if is_large { for_large } else { self.rules.settings.retry };
             let (retry_at, rest) = (now.plus(pause), Rest::NotDue);
             bundle.sent = Some(Sent { request, since: now, asked: now, retry_at, pause, rest });
             self.waiting_operations -= count;
@@ -399,18 +407,20 @@ impl Requests {
         self.ask_for_room(now, acknowledged, out);
     }
 
-    /// How long the primary has for a request alone. Where outcomes take long, as of large
-    /// requests many of which are under way, to ask all for each would make them take longer.
-    fn first_pause(&self) -> Span {
+    /// How long the primary has for a large request alone. Where many are under way each takes
+    /// long, and to ask all for each would make them take longer. But a primary that always
+    /// acts just before we ask gains no more than a few times what is set.
+    fn pause_for_large(&self) -> Span {
         let Settings { retry, most_retry, .. } = self.rules.settings;
-        self.usual.times(2).min(most_retry).max(retry)
+        let most = retry.times(MOST_STRETCHED).min(most_retry);
+        self.usual.times(2).min(most).max(retry)
     }
 
     /// An outcome was learnt. What counts is the time since all were asked, if they were: a
     /// primary that acts only then shall not make us wait longer for it the next time.
     fn learn_usual(&mut self, now: Instant, bundle: RequestNumber) {
-        let sent = self.bundles.get(&bundle).and_then(|bundle| bundle.sent.as_ref());
-        if let Some(sent) = sent {
+        let bundle = self.bundles.get(&bundle).filter(|bundle| bundle.bytes() >= LARGE);
+        if let Some(sent) = bundle.and_then(|bundle| bundle.sent.as_ref()) {
             let took = now.since(sent.asked);
             self.usual = Span((self.usual.0 * 3 + took.0) / 4);
         }

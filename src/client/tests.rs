@@ -78,16 +78,27 @@ impl Story {
     }
 
     fn with(replicas: u16, start: Start, settings: Settings) -> Story {
+        Story::within(genesis(replicas), start, settings)
+    }
+
+    fn within(genesis: Genesis, start: Start, settings: Settings) -> Story {
         let setup = Setup {
             client: ME,
             signer: Box::new(client_key()),
-            genesis: genesis(replicas).checked().expect("a good genesis"),
+            genesis: genesis.checked().expect("a good genesis"),
             service: Arc::new(KeyValue),
             scheme: Ed25519,
         };
         let now = Instant(1_000);
         let session = Session::new(now, setup, settings, start, NONCE);
         Story { session, now }
+    }
+
+    /// Four replicas whose bundles may have so many bytes.
+    fn with_bundles(bytes: u64, settings: Settings) -> Story {
+        let mut genesis = genesis(4);
+        genesis.parameters.bundle_bytes = bytes;
+        Story::within(genesis, Start::New, settings)
     }
 
     /// Four replicas, of which one may lie.

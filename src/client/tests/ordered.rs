@@ -118,39 +118,60 @@ fn a_request_goes_to_the_primary_then_to_all_at_growing_intervals() {
     assert_eq!(spans, [100, 200, 400, 400, 400]);
 }
 
-/// One operation after the other, each answered so long after it was asked for last.
+/// One large operation after the other, each answered so long after it was asked for last.
 fn answered_after(took: Span, asks: usize) -> Story {
-    let mut story = Story::new();
-    for number in 1..=12 {
-        story.submit(&["a"]);
+    let settings = Settings { most_retry: Span(4_000), ..SETTINGS };
+    let mut story = Story::with_bundles(1 << 20, settings);
+    let large = "a".repeat(64 << 10);
+    for number in 1..=40 {
+        story.submit(&[&large]);
         for _ in 1..asks {
             story.wait_for_deadline();
         }
         story.wait(took);
-        story.all_hear(0..3, &executed(number, number, "a", "fine"));
+        story.all_hear(0..3, &executed(number, number, &large, "fine"));
         assert_eq!(story.outcomes().len(), 1);
     }
     story.requests();
-    story.submit(&["b"]);
     story
+}
+
+/// When all are asked for one more.
+fn asks_all_after(mut story: Story, operation: &str) -> u64 {
+    story.submit(&[operation]);
+    story.wait_for_deadline().0
 }
 
 /// To ask all for what is large and waits its turn makes everything wait longer.
 #[test]
 fn where_outcomes_take_long_all_are_asked_later() {
-    let first_wait = |took| answered_after(Span(took), 1).wait_for_deadline().0;
-    assert_eq!(first_wait(40), SETTINGS.retry.0, "no sooner than is set");
-    let waited = first_wait(90);
-    assert!((160..=180).contains(&waited), "{waited}");
-    let mut story = answered_after(Span(390), 3);
-    assert_eq!(story.wait_for_deadline(), SETTINGS.most_retry, "no later than is set");
+    let large = "b".repeat(64 << 10);
+    let pause = |took| asks_all_after(answered_after(Span(took), 1), &large);
+    assert_eq!(pause(40), 100, "no sooner than is set");
+    assert!((170..=180).contains(&pause(90)), "twice what they take");
+    assert_eq!(
+        asks_all_after(answered_after(Span(90), 1), "b"),
+        100,
+        "what is small weighs little"
+    );
 }
 
-/// K2: a primary that acts only when all were asked is given no more time for it.
+/// A primary that acts only when all were asked, or always just before, is not given ever
+/// more time for it.
 #[test]
-fn whoever_acts_when_all_were_asked_gains_no_time() {
-    let mut story = answered_after(Span(1), 2);
-    assert_eq!(story.wait_for_deadline(), SETTINGS.retry);
+fn whoever_acts_late_gains_little_time() {
+    let large = "b".repeat(64 << 10);
+    assert_eq!(asks_all_after(answered_after(Span(1), 2), &large), 100);
+    let mut story = answered_after(Span(90), 1);
+    let mut pause = 0;
+    for number in 41..=80 {
+        story.submit(&[&large]);
+        let due = story.session.next_deadline().expect("it is asked for").since(story.now);
+        pause = due.0;
+        story.wait(Span(pause - 1));
+        story.all_hear(0..3, &executed(number, number, &large, "fine"));
+    }
+    assert_eq!(pause, 400);
 }
 
 #[test]
