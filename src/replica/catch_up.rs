@@ -19,8 +19,10 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Default)]
 pub(super) struct Peer {
     status: Option<Status>,
-    /// When its status was last answered.
+    /// When its status was last answered,
     helped: Option<Instant>,
+    /// and from when on batches may be sent again with that.
+    batches_due: Instant,
     /// When its quota is renewed.
     quota_due: Instant,
     /// How often it may still ask until then.
@@ -181,7 +183,7 @@ impl Replica {
         self.status_due = now.plus(self.settings.status_interval.times(factor));
         let status = self.status();
         self.out.send_free(To::Everyone, PeerMessage::Status(status));
-        self.pass_on(Instant(now.0.saturating_sub(self.settings.status_interval.0)));
+        self.pass_on();
         self.fetch_decided();
         if idle {
             self.forget_turns();
@@ -310,7 +312,13 @@ impl Replica {
         if status.view != self.view || !status.active {
             return;
         }
-        let long_ago = Instant(self.now.instant.0.saturating_sub(self.settings.status_interval.0));
+        let now = self.now.instant;
+        let long_ago = Instant(now.0.saturating_sub(self.settings.status_interval.0));
+        // Batches that are large may be on their way for longer.
+        let usual =
+            self.waits.usual_agreement().times(2).min(self.waits.patience.halved().halved());
+        let rest = self.settings.status_interval.max(usual);
+        let may_have_batches = self.is_primary() && self.peer(from).batches_due <= now;
         let Some(active) = self.active() else { return };
         let mut messages = Vec::new();
         let mut bytes = 0;
@@ -320,7 +328,8 @@ impl Replica {
             }
             let index = usize::try_from(seq.since(status.executed) - 1).unwrap_or(usize::MAX);
             let has = status.slots.get(index).copied().unwrap_or(SlotStatus::Empty);
-            if has == SlotStatus::Empty && self.is_primary() && bytes <= BYTES_PER_FETCH {
+            let is_late = slot.since.plus(rest) <= now;
+            if has == SlotStatus::Empty && may_have_batches && is_late && bytes <= BYTES_PER_FETCH {
                 let batch = slot.digest().and_then(|digest| self.bodies.get(&digest));
                 bytes += batch.map_or(0, Batch::size);
                 messages.extend(self.proposal_message(slot));
@@ -335,6 +344,9 @@ impl Replica {
             {
                 messages.push(PeerMessage::Commit(Signed::clone(vote)));
             }
+        }
+        if bytes > 0 {
+            self.peer(from).batches_due = now.plus(rest);
         }
         for message in messages {
             self.answer(from, message);

@@ -302,7 +302,7 @@ impl Replica {
                 let is_void =
                     |one: &Verified<Signed<PrePrepare>>| !counts(one.body.by, one.body.seq);
                 if slot.proposal.as_ref().is_some_and(is_void) && !slot.is_prepared(committee) {
-                    (slot.proposal, slot.accepted) = (None, None);
+                    (slot.proposal, slot.accepted, slot.bytes) = (None, None, 0);
                 }
                 slot.doubtful.take_if(|doubtful| is_void(&doubtful.proposal));
                 slot.prepares.retain(|vote| counts(vote.by, vote.seq));

@@ -58,8 +58,11 @@ impl Replica {
         let (key, now) = (item.key(), self.now.instant);
         let taken = self.take_item(item.clone());
         let interval = self.settings.status_interval;
-        let is_new = taken.is_ok();
-        if !self.is_primary() && (is_new || self.pool.may_pass_on(key, now, interval)) {
+        let is_to_be_passed_on = match taken {
+            Ok(()) => !self.pool.is_proposed(key),
+            Err(_) => self.pool.may_pass_on(key, now, interval),
+        };
+        if !self.is_primary() && is_to_be_passed_on {
             self.pass_on_item(item);
         }
         taken
@@ -78,8 +81,13 @@ impl Replica {
         let had_room = self.has_room_to_propose();
         // A proposal far ahead puts the fence no further off than an honest primary's.
         let fence = highest.min(executed.plus(depth.saturating_mul(2))).plus(depth);
+        let key = item.key();
+        let is_proposed = self.is_under_way(key);
         if !self.pool.insert_seen(item, self.now.instant, fence, had_room) {
             return Err(Reject::Duplicate);
+        }
+        if is_proposed {
+            self.pool.mark_proposed(key);
         }
         self.tell_status_soon();
         self.propose();

@@ -5,7 +5,7 @@ use super::slot::Slot;
 use super::tally::Counted;
 use super::waits::longest_known;
 use super::{Active, Mode, Notice, Record, Replica, To};
-use crate::message::batch::NULL;
+use crate::message::batch::{ItemKey, NULL};
 use crate::message::{
     Batch, Commit, CommitCertificate, Genuine, PeerMessage, PrePrepare, Prepare, Proposed, Reject,
     Reply, Signed, ToClient, Verified,
@@ -15,8 +15,9 @@ use crate::types::{ReplicaId, Seq};
 impl Replica {
     // Proposing.
 
-    /// Proposes what waits, while fewer than the pipeline's depth are in flight, and where it
-    /// is worth a round of votes. Nothing delays a request where one is asked for at a time.
+    /// Proposes what waits, while fewer than the pipeline's depth are in flight, and fewer bytes
+    /// than one batch may have, and where it is worth a round of votes. Nothing delays a request
+    /// where one is asked for at a time.
     pub(super) fn propose(&mut self) {
         while let Some(seq) = self.place_to_propose() {
             if self.is_too_little(seq) && !self.is_fill_up_due() {
@@ -46,8 +47,21 @@ impl Replica {
             && self.is_primary()
             && in_flight < self.settings.pipeline
             && next <= self.window_end()
+            && self.bytes_in_flight(next.previous()) < self.genesis.parameters.batch_bytes
             && !self.promises.is_lost(self.view, next);
         may.then_some(next)
+    }
+
+    /// How many bytes of batches are proposed up to this number and not executed. Much more
+    /// than a network takes at once only waits on the way, behind what was proposed before:
+    /// then agreement takes so long that others believe it lost.
+    pub(super) fn bytes_in_flight(&self, up_to: Seq) -> u64 {
+        let Some(active) = self.active() else { return 0 };
+        let from = self.executed().next();
+        if up_to < from {
+            return 0;
+        }
+        active.slots.range(from..=up_to).map(|(_, slot)| slot.bytes as u64).sum()
     }
 
     fn pick_items(&mut self) -> Vec<crate::message::Item> {
@@ -165,16 +179,27 @@ impl Replica {
     /// already: what was refused there waits for another.
     pub(super) fn mark_proposed(&mut self, seq: Seq, batch: &Batch) {
         if seq > self.executed() {
-            batch.items().iter().for_each(|item| self.pool.mark_proposed(item));
+            batch.items().iter().for_each(|item| self.pool.mark_proposed(item.key()));
         }
+    }
+
+    /// Whether an accepted proposal holds it that was not executed.
+    pub(super) fn is_under_way(&self, key: ItemKey) -> bool {
+        let Some(active) = self.active() else { return false };
+        let slots = active.slots.range(self.executed().next()..);
+        let batches = slots
+            .filter_map(|(_, slot)| slot.digest())
+            .filter_map(|digest| self.bodies.get(&digest));
+        batches.flat_map(|batch| batch.items()).any(|item| item.key() == key)
     }
 
     /// Takes a proposal into its slot, and goes as far as that leads: one of its own, one
     /// that the view's opening chose, or one that is genuine.
     fn accept(&mut self, proposal: Verified<Signed<PrePrepare>>, batch: Option<Batch>) {
         let seq = proposal.body.seq;
-        let mut known = Vec::new();
+        let (mut known, mut bytes) = (Vec::new(), 0);
         if let Some(batch) = batch {
+            bytes = batch.size();
             known = longest_known(&self.pool, &batch);
             self.mark_proposed(seq, &batch);
             self.store_body(batch);
@@ -185,6 +210,7 @@ impl Replica {
         slot.doubtful = None;
         slot.accepted = Some(now);
         slot.known = known;
+        slot.bytes = bytes;
         self.note_ordered();
         self.advance(seq);
         // The entry may have been decided before its body was here.

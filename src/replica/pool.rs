@@ -54,8 +54,10 @@ pub struct Waiting {
     pub had_room: bool,
     proposed: bool,
     arrival: Arrival,
-    /// When its client's repetition was last passed on.
+    /// When it was last passed on,
     passed_on: Instant,
+    /// and how often without its client's asking, in this view.
+    repeated: u32,
 }
 
 /// What waits for one owner.
@@ -86,6 +88,16 @@ pub struct Pool {
 
 /// A replica keeps at most so many recoveries of one other waiting.
 const MOST_RECOVERIES_EACH: usize = 2;
+
+/// So many bytes are passed on at once, or a single item: every backup sends them, and the
+/// primary has most of them from their clients.
+const MOST_BYTES_PASSED_ON: usize = 1 << 20;
+
+/// What has fewer bytes is not counted: what is small need not wait for what is large.
+const LEAST_COUNTED: usize = 4 << 10;
+
+/// The time after which an item is passed on again is doubled no more often than this.
+const MOST_DOUBLINGS: u32 = 6;
 
 impl Pool {
     /// An empty one, in which no owner gets more places once it has so many bytes waiting.
@@ -129,8 +141,9 @@ impl Pool {
         self.unproposed += 1;
         queue.arrived.insert(arrival, number);
         queue.unproposed.insert(arrival, number);
+        let (proposed, passed_on, repeated) = (false, since, 0);
         let waiting =
-            Waiting { item, since, fence, had_room, proposed: false, arrival, passed_on: since };
+            Waiting { item, since, fence, had_room, proposed, arrival, passed_on, repeated };
         queue.items.insert(number, waiting);
         self.arrived.insert(arrival, (owner, number));
         self.ready.insert(owner);
@@ -200,8 +213,8 @@ impl Pool {
     }
 
     /// Marks what is in a batch that somebody proposed, so that it isn't proposed again.
-    pub(super) fn mark_proposed(&mut self, item: &Item) {
-        let (owner, number) = place(item.key());
+    pub(super) fn mark_proposed(&mut self, key: ItemKey) {
+        let (owner, number) = place(key);
         self.set_proposed(owner, number);
     }
 
@@ -226,6 +239,7 @@ impl Pool {
             waiting.since = now;
             waiting.fence = fence;
             waiting.had_room = false;
+            (waiting.passed_on, waiting.repeated) = (now, 0);
         }
     }
 
@@ -339,28 +353,113 @@ impl Pool {
         })
     }
 
-    /// Each owner's longest waiting items, so many of them.
-    pub(super) fn earliest_of_each(&self, most: usize) -> impl Iterator<Item = &Item> {
-        self.queues.values().flat_map(move |queue| {
-            let earliest = queue.arrived.values().take(most);
-            earliest.filter_map(|number| queue.items.get(number)).map(|waiting| &waiting.item)
-        })
+    /// What a new primary is told of: each owner's longest waiting items, so many of them,
+    /// in turns, as much as is passed on at once. Each replica begins with another owner.
+    pub(super) fn earliest_of_each(&self, most: usize, beginning: usize) -> Vec<Item> {
+        let mut turns: Vec<_> =
+            self.queues.values().map(|queue| (queue, queue.arrived.values().take(most))).collect();
+        rotate(&mut turns, beginning);
+        let mut load = Load::default();
+        let mut items = Vec::new();
+        while !turns.is_empty() {
+            turns.retain_mut(|(queue, numbers)| {
+                let waiting = numbers.next().and_then(|number| queue.items.get(number));
+                let taken = waiting.filter(|waiting| load.takes(&waiting.item));
+                items.extend(taken.map(|waiting| waiting.item.clone()));
+                waiting.is_some()
+            });
+        }
+        items
+    }
+
+    /// Whether a proposal holds it that was not executed.
+    pub(super) fn is_proposed(&self, key: ItemKey) -> bool {
+        let (owner, number) = place(key);
+        let waiting = self.queues.get(&owner).and_then(|queue| queue.items.get(&number));
+        waiting.is_some_and(|waiting| waiting.proposed)
     }
 
     /// Whether an item that waits may be passed on once more for its client's repetition:
-    /// not twice within such a time.
+    /// not twice within such a time, and not if it is proposed, for then the primary has it.
     pub(super) fn may_pass_on(&mut self, key: ItemKey, now: Instant, interval: Span) -> bool {
         let (owner, number) = place(key);
         let queue = self.queues.get_mut(&owner);
         let waiting = queue.and_then(|queue| queue.items.get_mut(&number));
-        let waiting = waiting.filter(|waiting| waiting.passed_on.plus(interval) <= now);
+        let waiting =
+            waiting.filter(|waiting| !waiting.proposed && waiting.passed_on.plus(interval) <= now);
         waiting.map(|waiting| waiting.passed_on = now).is_some()
+    }
+
+    /// What is to be passed on again though no client asks for it: of each owner what waits
+    /// longest and is not proposed, as much as is passed on at once. Each time after twice
+    /// the time, for it may wait at the primary as well, up to the longest. Of those that are
+    /// due since the same time, each replica begins with another.
+    pub(super) fn due_to_pass_on(
+        &mut self,
+        now: Instant,
+        interval: Span,
+        longest: Span,
+        beginning: usize,
+    ) -> Vec<Item> {
+        let first = |owner: &Owner| -> Option<(Instant, Owner, Number)> {
+            let queue = self.queues.get(owner)?;
+            let number = queue.unproposed.values().next()?;
+            let waiting = queue.items.get(number)?;
+            let pause = interval.times(1 << waiting.repeated.min(MOST_DOUBLINGS));
+            let pause = pause.min(longest).max(interval);
+            let is_due = waiting.passed_on.plus(pause) <= now;
+            is_due.then_some((waiting.passed_on, *owner, *number))
+        };
+        let mut due: Vec<(Instant, Owner, Number)> = self.ready.iter().filter_map(first).collect();
+        rotate(&mut due, beginning);
+        due.sort_by_key(|(passed_on, ..)| *passed_on);
+        let mut load = Load::default();
+        let mut items = Vec::new();
+        for (_, owner, number) in due {
+            let queue = self.queues.get_mut(&owner);
+            let waiting = queue.and_then(|queue| queue.items.get_mut(&number));
+            let waiting = waiting.expect("it was there just now");
+            if load.takes(&waiting.item) {
+                waiting.passed_on = now;
+                waiting.repeated = waiting.repeated.saturating_add(1);
+                items.push(waiting.item.clone());
+            }
+        }
+        items
     }
 
     /// The lowest of the fences, if anything waits.
     pub(super) fn lowest_fence(&self) -> Option<Seq> {
         let items = self.queues.values().flat_map(|queue| queue.items.values());
         items.map(|waiting| waiting.fence).min()
+    }
+}
+
+/// What is passed on at once.
+#[derive(Default)]
+struct Load {
+    bytes: usize,
+}
+
+impl Load {
+    /// Whether this item is passed on with the rest.
+    fn takes(&mut self, item: &Item) -> bool {
+        let bytes = weight(item);
+        let fits = self.bytes == 0 || self.bytes + bytes <= MOST_BYTES_PASSED_ON;
+        if bytes < LEAST_COUNTED {
+            return true;
+        }
+        if fits {
+            self.bytes += bytes;
+        }
+        fits
+    }
+}
+
+/// Begins elsewhere.
+fn rotate<T>(all: &mut [T], beginning: usize) {
+    if !all.is_empty() {
+        all.rotate_left(beginning % all.len());
     }
 }
 
@@ -453,6 +552,50 @@ mod tests {
         assert_eq!(pool.backlog(), (0, 0));
         pool.start_anew(Instant(2), Seq(0));
         assert_eq!(pool.backlog().0, 3);
+    }
+
+    fn passed_on(pool: &mut Pool, now: u64) -> Vec<(Owner, Number)> {
+        let due = pool.due_to_pass_on(Instant(now), Span(100), Span(700), 0);
+        due.iter().map(|item| place(item.key())).collect()
+    }
+
+    /// What waits longest of each is passed on after the time, twice that and so on, and not
+    /// once it is proposed.
+    #[test]
+    fn what_is_not_proposed_is_passed_on_more_and_more_rarely() {
+        let mut pool = Pool::new(usize::MAX);
+        let (first, second) = (bundle(ANNA, 1, &[b"x"]), bundle(ANNA, 2, &[b"x"]));
+        add(&mut pool, first.clone(), 1_000);
+        add(&mut pool, second, 1_000);
+        let times = (1_000..3_000).filter(|now| !passed_on(&mut pool, *now).is_empty());
+        assert_eq!(times.collect::<Vec<_>>(), [1_100, 1_300, 1_700, 2_400]);
+        pool.mark_proposed(first.key());
+        assert_eq!(passed_on(&mut pool, 3_000), [(Owner::Client(ANNA), 2)]);
+        assert!(!pool.may_pass_on(first.key(), Instant(9_000), Span(100)));
+        pool.start_anew(Instant(9_000), Seq(0));
+        assert_eq!(passed_on(&mut pool, 9_099), []);
+        assert_eq!(passed_on(&mut pool, 9_100), [(Owner::Client(ANNA), 1)]);
+    }
+
+    /// Not everything that is large goes at once, and whoever was left out is next.
+    #[test]
+    fn what_is_large_is_passed_on_in_turns() {
+        let mut pool = Pool::new(usize::MAX);
+        let large = vec![7; MOST_BYTES_PASSED_ON];
+        for client in [ANNA, BERT] {
+            add(&mut pool, bundle(client, 1, &[&large]), 1);
+            add(&mut pool, bundle(client, 2, &[b"x"]), 1);
+        }
+        let (anna, bert) = (Owner::Client(ANNA), Owner::Client(BERT));
+        let told = |beginning| -> Vec<_> {
+            let told = pool.earliest_of_each(9, beginning);
+            told.iter().map(|item| place(item.key())).collect()
+        };
+        assert_eq!(told(0), [(anna, 1), (anna, 2), (bert, 2)], "what is small goes along");
+        assert_eq!(told(3), [(bert, 1), (bert, 2), (anna, 2)], "another begins elsewhere");
+        assert_eq!(passed_on(&mut pool, 101), [(anna, 1)]);
+        assert_eq!(passed_on(&mut pool, 102), [(bert, 1)]);
+        assert_eq!(passed_on(&mut pool, 103), []);
     }
 
     #[test]

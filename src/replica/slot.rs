@@ -64,6 +64,8 @@ pub(super) struct Slot {
     pub(super) doubtful: Option<Doubtful>,
     pub(super) prepares: Tally<Prepare>,
     pub(super) commits: Tally<Commit>,
+    /// What the batch takes, if it came with the proposal.
+    pub(super) bytes: usize,
     /// Since when this replica knows of the number.
     pub(super) since: Instant,
     /// When the proposal was accepted.
@@ -84,6 +86,7 @@ impl Slot {
             doubtful: None,
             prepares: Tally::default(),
             commits: Tally::default(),
+            bytes: 0,
             since,
             accepted: None,
             ordered: None,

@@ -278,10 +278,12 @@ impl Replica {
     /// Whether the primary, as far as this replica can see, has room for what comes now:
     /// in its pipeline, and before what waits already.
     pub(super) fn has_room_to_propose(&self) -> bool {
-        let in_flight = self.ordered_through().since(self.executed());
+        let ordered = self.ordered_through();
+        let in_flight = ordered.since(self.executed());
         let (items, bytes) = self.pool.backlog();
         let parameters = &self.genesis.parameters;
         in_flight < self.settings.pipeline.div_ceil(2)
+            && self.bytes_in_flight(ordered) < parameters.batch_bytes.div_ceil(2)
             && (items as u64) < parameters.batch_items
             && (bytes as u64) < parameters.batch_bytes
     }
@@ -438,30 +440,25 @@ impl Replica {
     // Passing requests on.
 
     /// Sends what waits to the new primary; of each client no more than a primary takes at
-    /// once. The rest follows with its client's own repetitions, and in its turn.
+    /// once, and of what is large only some. The rest follows with its client's own
+    /// repetitions, and in its turn.
     pub(super) fn pass_on_everything(&mut self) {
         if self.is_primary() || !self.is_active() {
             return;
         }
-        let waiting: Vec<Item> = self.pool.earliest_of_each(MOST_PASSED_ON).cloned().collect();
+        let waiting = self.pool.earliest_of_each(MOST_PASSED_ON, usize::from(self.id.0));
         waiting.into_iter().for_each(|item| self.pass_on_item(item));
     }
 
-    /// Sends each client's longest waiting request to the primary again, if it has
-    /// waited since before `before`.
-    pub(super) fn pass_on(&mut self, before: Instant) {
+    /// Sends the primary again what waits longest of each client and it has not proposed.
+    pub(super) fn pass_on(&mut self) {
         if self.is_primary() || !self.is_active() {
             return;
         }
-        let waiting: Vec<Item> = self
-            .pool
-            .oldest_of_each()
-            .filter(|(_, waiting)| waiting.since < before)
-            .map(|(_, waiting)| waiting.item.clone())
-            .collect();
-        for item in waiting {
-            self.pass_on_item(item);
-        }
+        let (now, beginning) = (self.now.instant, usize::from(self.id.0));
+        let (interval, longest) = (self.settings.status_interval, self.waits.patience.halved());
+        let due = self.pool.due_to_pass_on(now, interval, longest, beginning);
+        due.into_iter().for_each(|item| self.pass_on_item(item));
     }
 
     pub(super) fn pass_on_item(&mut self, item: Item) {

@@ -55,6 +55,23 @@ fn past_the_pipelines_depth_requests_gather() {
     assert_eq!(later[0].1.items().len(), 3, "and all three take it");
 }
 
+/// 2: and at most as many bytes as one batch may have, or little more.
+#[test]
+fn past_the_bytes_of_one_batch_requests_gather() {
+    let parameters = Parameters { batch_bytes: 9_000, bundle_bytes: 2_000, ..parameters() };
+    let mut solo = Solo::with(4, 0, parameters, Settings::default());
+    let mut out = Out::default();
+    for number in 1..=7 {
+        let request = solo.request(0, number, 0, &[&put("a", &"b".repeat(1_900))]);
+        out.extend(solo.submit(&request));
+    }
+    assert_eq!(out.proposals().len(), 5, "the fifth began below the bound");
+    let batch = out.proposals()[0].1.clone();
+    let out = solo.decide(0, 1, &batch);
+    assert_eq!(out.proposals().len(), 1, "another place is free");
+    assert_eq!(out.proposals()[0].1.items().len(), 2);
+}
+
 /// 2: beside the eager ones, a batch waits until there is enough for it.
 #[test]
 fn a_small_batch_waits_for_one_of_those_under_way() {

@@ -766,6 +766,22 @@ fn the_primary_sends_its_proposal_again_to_whoever_lacks_it() {
     assert!(solo.hear_status(2, message).proposals().is_empty());
 }
 
+/// But a batch only after twice the time that agreement takes: where that is long, it may be on
+/// its way, and to send it again would make it longer.
+#[test]
+fn batches_are_sent_again_more_rarely_where_agreement_takes_long() {
+    let mut solo = Solo::new(0);
+    let (_, batch) = solo.submit(&solo.write(0, 1)).proposals()[0].clone();
+    solo.pass(Span::milliseconds(120));
+    solo.decide(0, 1, &batch);
+    solo.submit(&solo.write(0, 2));
+    let mut lacking = slots(&solo, &[]);
+    lacking.executed = Seq(1);
+    let again: Vec<usize> =
+        (0..10).map(|_| solo.hear_status(2, lacking.clone()).proposals().len()).collect();
+    assert_eq!(again, [0, 0, 1, 0, 0, 1, 0, 0, 1, 0], "statuses come every 100 ms");
+}
+
 /// Nothing is sent again to one that is in another view, or in none.
 #[test]
 fn votes_are_sent_again_only_within_the_view() {

@@ -13,8 +13,8 @@ state
 replies c1 1
 ----
 r0 r1 r2 r3: may vote
-r0 r1 r2 r3: executes 1-3 1-5
-r0 r1 r2 r3: view 0, executed 5, stable 0, voting
+r0 r1 r2 r3: executes 1-3 1-4
+r0 r1 r2 r3: view 0, executed 4, stable 0, voting
 r0 r1 r2 r3: put at 4
 accepted
 
@@ -26,25 +26,17 @@ agree
 ----
 r0 r1 r2 r3: may vote
 r0 r1 r2 r3: stable at 8
-r0 r1 r2 r3: stable at 16
-r0 r1 r2 r3: executes 1-7 1-9 9-11 9-13 9-15 9-17
-r0 r1 r2 r3: view 0, executed 17, stable 16, voting
+r0 r1 r2 r3: executes 1-5 1-6 1-7 1-9 9-10
+r0 r1 r2 r3: view 0, executed 10, stable 8, voting
 1 [c0#1 put a1 1]
 2 [c0#2 put a2 2]
 3 [c0#3 put a3 3]
 4 [c1#1 put b 1]
-5 [c1#1 put b 1]
-6 [c0#4 put c1 1]
-7 [c0#4 put c1 1]
-8 [c0#5 put c2 2]
-9 [c0#5 put c2 2]
-10 [c0#6 put c3 3]
-11 [c0#6 put c3 3]
-12 [c0#7 put c4 4]
-13 [c0#7 put c4 4]
-14 [c0#8 put c5 5]
-15 [c0#8 put c5 5]
-16 [c0#9 put c6 6]
-17 [c0#9 put c6 6]
-r0 r1 r2 r3: 6 of 16
-17 entries executed alike
+5 [c0#4 put c1 1]
+6 [c0#5 put c2 2]
+7 [c0#6 put c3 3]
+8 [c0#7 put c4 4]
+9 [c0#8 put c5 5]
+10 [c0#9 put c6 6]
+r0 r1 r2 r3: 6 of 10
+10 entries executed alike

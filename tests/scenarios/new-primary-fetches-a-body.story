@@ -26,9 +26,8 @@ order
 state
 ----
 r1 r2 r3: enters view 1
-r1 r2 r3: executes 1-3
+r1 r2 r3: executes 1-2
 1 [c0#1 put a 1]
 2 [c1#1 put b 1]
-3 [c0#1 put a 1]
 r0: down
-r1 r2 r3: view 1, executed 3, stable 0, voting
+r1 r2 r3: view 1, executed 2, stable 0, voting

@@ -29,7 +29,6 @@ order
 ----
 r1: may vote
 r0 r2 r3: enters view 1
-r0 r1 r2 r3: executes 1-2
-r0 r1 r2 r3: view 1, executed 2, stable 0, voting
+r0 r1 r2 r3: executes 1
+r0 r1 r2 r3: view 1, executed 1, stable 0, voting
 1 [c0#1 put a 1]
-2 [c0#1 put a 1]
