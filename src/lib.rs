@@ -22,9 +22,13 @@
 //! | [`client::driver`] | a session with its connections, kept going | decide anything |
 //! | [`cluster`] | whole clusters on one machine, liars among them | be needed by a real one |
 //! | [`storage`] | the log and the states on disk, and back | start from a guess |
+//! | [`sim`] | clusters in simulated time, and what is checked there | use what no seed decides |
+//! | [`byzantine`] | the liars of simulations and of real clusters | be used by an honest node |
+//! | [`random`] | chance, out of a number | come from anywhere else |
+//! | [`cli`] | the command line | know a rule that no module knows |
 //!
 //! Imports point one way: `types`, `wire`, `crypto`, `message`, `replica`; `service` knows
-//! `types` and `wire` only. A test reads the imports and keeps it so.
+//! `types` and `wire` only, and is what the replica executes on. A test reads the imports and keeps it so.
 //!
 //! # The way of one request
 //!

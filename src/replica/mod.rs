@@ -8,6 +8,7 @@
 //! | file | rules of |
 //! | --- | --- |
 //! | `ordering` | the normal case: proposals, prepares, commits, decisions, execution |
+//! | `gathering` | when a batch is worth its votes |
 //! | `vouching` | who checks what clients signed, and who waits for those who do |
 //! | `checkpoints` | checkpoints, the window, collection, divergence |
 //! | `views` | suspecting a primary, asking for a view, opening and entering one |
@@ -19,8 +20,8 @@
 //! | `reserved` | which votes may leave before they are on the disk |
 //! | `replies` | who tells a client what came of its operations |
 //!
-//! The parts that they stand on know nothing of each other: `slot`, `tally`, `promises`,
-//! `pool`, `turns`, `lives`, `executor`, `effects`.
+//! The parts that they stand on know nothing of these rules: `slot`, `tally`, `promises`,
+//! `pool`, `turns`, `lives`, `executor`, `effects`, `settings`.
 
 mod catch_up;
 mod checkpoints;

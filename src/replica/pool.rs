@@ -5,10 +5,10 @@
 //! and a backup waits for what is in it. A place belongs to (client, number), not to
 //! bytes: when that number executes, whoever's bytes they were, the place is free.
 //!
-//! Bound: each listed client has places only for numbers within twice its window above
+//! Bound: each listed client has places only for numbers within four times its window above
 //! its floor (what lies beyond the first window is parked, since this replica may lag),
 //! and only while what waits for it has fewer bytes than a few batches: so the whole
-//! holds at most `2 · client_window` bundles a client, and no more than that many bytes
+//! holds at most `4 · client_window` bundles a client, and no more than that many bytes
 //! and a bundle. What finds no place is not waited for; its client asks again.
 
 use crate::message::Item;

@@ -619,7 +619,8 @@ impl Replica {
         };
         let unsettled = match place.kind {
             Kind::ViewChange => place.view > self.view,
-            Kind::NewView => place.view > self.view,
+            // The wish for this view may be all that the log has of it.
+            Kind::NewView => place.view >= self.view,
             // A crash may have lost it where that is reserved, in this view or one before.
             Kind::PrePrepare | Kind::Prepare if self.may_be_lost(place.view, place.seq) => false,
             _ => place.seq > self.stable(),

@@ -504,6 +504,31 @@ fn a_signature_that_the_log_lacks_stops_the_replica() {
     }));
 }
 
+/// The log may end between a wish for a view and its opening.
+#[test]
+fn a_forgotten_opening_of_the_view_asked_for_last_stops_the_replica() {
+    let mut solo = Solo::new(1);
+    solo.submit(&solo.write(0, 1));
+    solo.pass(solo.replica().patience());
+    assert_eq!((solo.view(), solo.replica().is_active()), (1, false));
+    let _ = solo.start(false);
+    let wishes = [0, 1, 2].map(|by| solo.wish(by, 1)).to_vec();
+    let opening = Held::NewView(solo.opening(1, wishes));
+    solo.answer_start_from(2, vec![opening]);
+    assert_eq!(*solo.standing(), Standing::Halted);
+}
+
+/// And one that the log has does not.
+#[test]
+fn an_opening_in_the_log_proves_nothing() {
+    let mut solo = Solo::new(1);
+    solo.wish_from(0, 1);
+    let opening = solo.wish_from(2, 1).openings().remove(0);
+    let _ = solo.start(false);
+    solo.answer_start_from(2, vec![Held::NewView(opening)]);
+    assert!(matches!(solo.standing(), Standing::Starting { .. }));
+}
+
 /// About a number above its stable checkpoint or a view above its own, and no other.
 #[test]
 fn what_is_settled_proves_nothing() {
