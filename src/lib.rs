@@ -28,7 +28,8 @@
 //! | [`cli`] | the command line | know a rule that no module knows |
 //!
 //! Imports point one way: `types`, `wire`, `crypto`, `message`, `replica`; `service` knows
-//! `types` and `wire` only, and is what the replica executes on. A test reads the imports and keeps it so.
+//! `types` and `wire` only, and is what the replica executes on. A test reads the imports and
+//! keeps it so.
 //!
 //! # The way of one request
 //!
