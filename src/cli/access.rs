@@ -130,13 +130,31 @@ pub enum ReadFrom {
     Proved,
 }
 
-impl ReadFrom {
-    /// As the client wants it.
-    pub fn how(self) -> ReadHow {
-        match self {
-            ReadFrom::Quorum => ReadHow::Quorum,
-            ReadFrom::Ordered => ReadHow::Ordered,
-            ReadFrom::Proved => ReadHow::Proved(Freshness::default()),
+/// How old what is proved may be.
+#[derive(Args)]
+pub struct Age {
+    /// The greatest age of what is proved, such as 30s, by this machine's clock; any if nothing
+    /// is said, and then an idle cluster proves what was long ago
+    #[arg(long, value_name = "TIME", value_parser = patience)]
+    max_age: Option<Duration>,
+}
+
+impl Age {
+    /// How the client is to read.
+    pub fn how(&self, from: ReadFrom) -> Result<ReadHow, Failure> {
+        match (from, self.max_age) {
+            (ReadFrom::Proved, age) => Ok(ReadHow::Proved(Freshness {
+                time: age
+                    .map_or(Timestamp(0), |age| Timestamp(now_us().saturating_sub(micros(age)))),
+                ..Freshness::default()
+            })),
+            (_, Some(_)) => Err(Failure::new(
+                Exit::Usage,
+                "--max-age is of what is proved: add --read proved; what a quorum tells or the \
+                 order gives is the latest",
+            )),
+            (ReadFrom::Quorum, None) => Ok(ReadHow::Quorum),
+            (ReadFrom::Ordered, None) => Ok(ReadHow::Ordered),
         }
     }
 }
@@ -277,7 +295,13 @@ pub fn value(word: &OsStr) -> Result<Vec<u8>, Failure> {
     let mut value = Vec::new();
     let read = std::io::stdin().take(limit).read_to_end(&mut value);
     read.map_err(|error| Failure::local(format!("standard input cannot be read: {error}")))?;
-    Ok(value)
+    match value.len() as u64 == limit {
+        true => Err(Failure::new(
+            Exit::Refused,
+            format!("standard input has more than {} bytes, the most of a value", limit - 1),
+        )),
+        false => Ok(value),
+    }
 }
 
 /// Writes one object, for programs.
@@ -381,7 +405,14 @@ pub fn say_age(how: &HowRead) {
 /// How long ago, by this machine's clock, a time was that the replicas agreed on, in
 /// milliseconds.
 pub fn age_ms(time: Timestamp) -> u64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let now = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
-    now.saturating_sub(time.0) / 1_000
+    now_us().saturating_sub(time.0) / 1_000
+}
+
+/// This machine's clock.
+fn now_us() -> u64 {
+    micros(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default())
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

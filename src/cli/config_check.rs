@@ -50,7 +50,10 @@ impl Check {
                     clusters.push((id, path));
                 }
                 Err(problem) => {
-                    lines += &format!("{file}: NOT GOOD: {problem}\n");
+                    lines += &match problem.starts_with(&file) {
+                        true => format!("NOT GOOD: {problem}\n"),
+                        false => format!("NOT GOOD: {file}: {problem}\n"),
+                    };
                     rows.push(
                         json!({ "file": file, "cluster": null, "is": null, "problem": problem }),
                     );

@@ -172,7 +172,7 @@ fn nobody<T>(told: &Told<T>, first: &Silence, committee: Committee) -> Failure {
         true => Exit::NotAuthorised,
         false => Exit::NoQuorum,
     };
-    let message = format!("no replica answers: {first}; and so, or alike, for {others} more");
+    let message = format!("no replica answers: {first}; likewise {others} more");
     Failure::new(exit, message)
 }
 

@@ -1,7 +1,7 @@
 //! `quorate get`: reads the value under a key.
 
 use super::access::{
-    Asking, Key, Output, ReadFrom, json_bytes, json_how, print_json, print_value, say_age,
+    Age, Asking, Key, Output, ReadFrom, json_bytes, json_how, print_json, print_value, say_age,
 };
 use super::{Exit, Failure, files};
 use crate::client::proved::Kept;
@@ -17,6 +17,7 @@ use std::path::PathBuf;
 #[command(after_help = "Examples:
   quorate get --config demo/config/client-0.toml greeting
   quorate get --config demo/config/client-0.toml greeting --read proved -o json
+  quorate get --config demo/config/client-0.toml greeting --read proved --max-age 1m
   quorate get --config demo/config/client-0.toml picture > picture.png
   quorate get --config demo/config/client-0.toml greeting --receipt greeting.receipt
   quorate get --config demo/config/client-0.toml --key-hex 00ff -o json
@@ -29,6 +30,8 @@ pub struct Get {
     /// From whom, and how fresh; by quorum if nothing is said, and by order for a receipt
     #[arg(long, value_enum)]
     read: Option<ReadFrom>,
+    #[command(flatten)]
+    age: Age,
     /// Keep a receipt of an ordered read, or the proof of a proved one, in this new file
     #[arg(long, value_name = "FILE")]
     receipt: Option<PathBuf>,
@@ -61,7 +64,15 @@ impl Get {
         }
         let Some(found) = got.found else {
             let key = String::from_utf8_lossy(&key);
-            let message = format!("there is nothing under {key:?}");
+            let message = match &got.how {
+                HowRead::Proved(proved) => format!(
+                    "there was nothing under {key:?} at checkpoint {}; --read quorum tells the latest",
+                    proved.seq()
+                ),
+                HowRead::Quorum { .. } | HowRead::Ordered { .. } => {
+                    format!("there is nothing under {key:?}")
+                }
+            };
             return Err(Failure::new(Exit::Refused, message).beside_answer());
         };
         match self.asking.output() {
@@ -74,7 +85,8 @@ impl Get {
     fn ask(&self, key: &[u8]) -> Result<(Got, Result<(), Failure>), Failure> {
         let usual = if self.receipt.is_some() { ReadFrom::Ordered } else { ReadFrom::Quorum };
         let from = self.read.unwrap_or(usual);
-        let ask = async |client: &KeyValueClient| client.get_as(key, from.how()).await;
+        let how = self.age.how(from)?;
+        let ask = async |client: &KeyValueClient| client.get_as(key, how).await;
         match (from, &self.receipt) {
             (ReadFrom::Quorum, Some(_)) => Err(Failure::new(
                 Exit::Usage,

@@ -23,7 +23,7 @@ pub struct Init {
     /// Where the files go
     #[arg(long, value_name = "DIR")]
     dir: PathBuf,
-    /// How many replicas; a third of them, less one, may fail or lie
+    /// How many replicas, N; (N-1)/3 of them, rounded down, may fail or lie
     #[arg(long, value_name = "N", default_value_t = 4,
           value_parser = clap::value_parser!(u16).range(4..=100))]
     replicas: u16,

@@ -2,10 +2,10 @@
 
 use super::Failure;
 use super::access::{
-    Asking, Hex, Output, ReadFrom, bytes, hexadecimal, json_bytes, json_how, print, print_json,
-    say_age, shown,
+    Age, Asking, Hex, Output, ReadFrom, bytes, hexadecimal, json_bytes, json_how, print,
+    print_json, say_age, shown,
 };
-use crate::client::{Error, HowRead, KeyValueClient};
+use crate::client::{Error, HowRead, KeyValueClient, ReadHow};
 use crate::service::kv::{Item, MOST_LISTED};
 use crate::wire::Blob;
 use clap::Args;
@@ -19,6 +19,7 @@ use std::ffi::OsString;
 #[command(after_help = "Examples:
   quorate list --config demo/config/client-0.toml
   quorate list --config demo/config/client-0.toml users/ --limit 20 -o json
+  quorate list --config demo/config/client-0.toml users/ --from users/mary
   quorate list --config demo/config/client-0.toml --prefix-hex 00
 
 Exit codes: 0 done, 2 usage, 3 no quorum, 6 not authorised, 7 local configuration or keys")]
@@ -29,6 +30,12 @@ pub struct List {
     /// The same in hexadecimal: for keys that are no text, or that no word can hold
     #[arg(long, value_name = "HEX", value_parser = hexadecimal)]
     prefix_hex: Option<Hex>,
+    /// Begin with this key or the next there is, as a list says that there are more
+    #[arg(long, value_name = "KEY", conflicts_with = "from_hex")]
+    from: Option<OsString>,
+    /// The same in hexadecimal
+    #[arg(long, value_name = "HEX", value_parser = hexadecimal)]
+    from_hex: Option<Hex>,
     /// The most keys wanted
     #[arg(long, value_name = "N", default_value_t = 100,
           value_parser = clap::value_parser!(u32).range(1..))]
@@ -37,13 +44,16 @@ pub struct List {
     #[arg(long, value_enum, default_value_t = ReadFrom::Quorum)]
     read: ReadFrom,
     #[command(flatten)]
+    age: Age,
+    #[command(flatten)]
     asking: Asking,
 }
 
 impl List {
     /// Runs it.
     pub fn run(&self) -> Result<(), Failure> {
-        let read = self.asking.run(async |client| self.read_all(client).await)?;
+        let how = self.age.how(self.read)?;
+        let read = self.asking.run(async |client| self.read_all(client, how).await)?;
         let (items, next) = (read.items, read.next);
         match self.asking.output() {
             Output::Json => {
@@ -60,8 +70,9 @@ impl List {
             Output::Table => {
                 read.how.iter().for_each(say_age);
                 print(format!("{}\n", table(&items)).as_bytes())?;
-                if next.is_some() {
-                    note!("there are more: raise --limit to see them");
+                if let Some(next) = next {
+                    let hex: String = next.iter().map(|byte| format!("{byte:02x}")).collect();
+                    note!("there are more: go on with --from-hex {hex}, or raise --limit");
                 }
                 Ok(())
             }
@@ -72,10 +83,15 @@ impl List {
         self.prefix_hex.as_ref().map_or_else(|| bytes(&self.prefix), |hex| hex.0.clone())
     }
 
-    async fn read_all(&self, client: &KeyValueClient) -> Result<All, Error> {
-        let (prefix, how) = (self.prefix(), self.read.how());
+    fn from(&self) -> Option<Blob> {
+        let hex = self.from_hex.as_ref().map(|hex| hex.0.clone());
+        hex.or_else(|| self.from.as_ref().map(bytes)).map(Blob::from)
+    }
+
+    async fn read_all(&self, client: &KeyValueClient, how: ReadHow) -> Result<All, Error> {
+        let prefix = self.prefix();
         let wanted = usize::try_from(self.limit).unwrap_or(usize::MAX);
-        let mut all = All::default();
+        let mut all = All { next: self.from(), ..All::default() };
         loop {
             let left = u32::try_from(wanted - all.items.len()).unwrap_or(u32::MAX);
             let from = all.next.as_deref();

@@ -179,7 +179,7 @@ pub enum Unread {
     NoProof,
     /// Every replica was asked, and the best proof was too old.
     #[error(
-        "the newest proof is of number {seq} at time {time}, older than wanted: \
+        "the newest proof is of checkpoint {seq}, and that is older than wanted: \
          ask again after the next checkpoint, or read by quorum"
     )]
     TooOld {

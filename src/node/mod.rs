@@ -192,7 +192,8 @@ pub enum NodeError {
     Endpoint(#[from] net::endpoint::BadEndpoint),
     /// An address cannot be listened at.
     #[error(
-        "cannot listen at {address} ({error}): is another process there, or is the address not this machine's?"
+        "cannot listen at {address} ({error}): this replica runs already, another process has the \
+         port, or the address is not this machine's; it is `listen` or `admin` in the replica's file"
     )]
     Listen {
         /// Which one.

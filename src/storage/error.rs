@@ -141,7 +141,7 @@ pub enum StorageError {
     /// Another process uses the directory.
     #[error(
         "the data directory {} is in use by {holder}: two copies of one replica would contradict \
-         each other; stop that process, or give this node a directory of its own",
+         each other; stop that process; or, if this is another replica, correct `data` in its file",
         path.display()
     )]
     InUse {

@@ -272,5 +272,6 @@ fn set_aside(directory: &Path) -> Result<(), StorageError> {
     for directory in [&aside, directory] {
         Real.sync_directory(directory).map_err(failed)?;
     }
+    tracing::info!(to = %aside.display(), "set aside what was there; nothing reads it any more");
     Ok(())
 }

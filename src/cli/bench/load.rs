@@ -9,9 +9,9 @@ use super::fill;
 use super::tally::Tally;
 use super::target::Target;
 use super::work::{Request, Settings, Work};
-use crate::cli::Failure;
 use crate::cli::access::{failure, failure_to_connect};
-use crate::client::{Client, Error, KeyValueClient};
+use crate::cli::{Exit, Failure};
+use crate::client::{Client, Error, KeyValueClient, ReadHow};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -24,6 +24,9 @@ const CONNECTING: usize = 32;
 /// After an error, a place waits for so long: a cluster that is down is not asked as fast
 /// as this machine can.
 const AFTER_ERROR: Duration = Duration::from_millis(100);
+
+/// A quorum that answers nothing for so long is not measured.
+const REACHED: Duration = Duration::from_secs(10);
 
 /// How requests follow each other.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -78,6 +81,21 @@ impl Course {
     }
 }
 
+/// An error if the cluster doesn't serve. Nothing is written for that.
+async fn require_quorum(client: &KeyValueClient) -> Result<(), Failure> {
+    let asked = client.get_as(b"bench", ReadHow::Quorum);
+    match tokio::time::timeout(REACHED, asked).await {
+        Ok(answer) => answer.map(|_| ()).map_err(failure),
+        Err(_) => Err(Failure::new(
+            Exit::NoQuorum,
+            format!(
+                "no quorum of the cluster answers within {} s: 'quorate status' says who is missing",
+                REACHED.as_secs()
+            ),
+        )),
+    }
+}
+
 impl Load {
     pub(super) fn new(settings: Settings) -> Load {
         let work = Work::new(settings);
@@ -96,6 +114,9 @@ impl Load {
                 let _turn = turns.acquire_owned().await;
                 let client = Client::connect(access).await.map_err(failure_to_connect)?;
                 let client = KeyValueClient::new(client);
+                if id == 0 {
+                    require_quorum(&client).await?;
+                }
                 ask(&client, work.fill(0)).await.map_err(failure)?;
                 Ok(client)
             });

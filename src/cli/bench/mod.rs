@@ -54,6 +54,8 @@ Without --rate each client asks again as soon as it is answered, and --in-flight
 requests it has under way. With --rate requests are due at fixed times, and a late answer
 counts from when its request was due, so a stall is seen in every request that it delayed.
 
+What was written stays in a cluster that runs: keys that begin with bench/.
+
 Exit codes: 0 done, 2 usage, 3 no quorum answers, 7 local configuration, keys or processes")]
 pub struct Bench {
     /// 'local' to start four replicas in a temporary folder, or the folder of a cluster that

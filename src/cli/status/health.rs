@@ -146,14 +146,18 @@ impl Health {
     /// What an operator asks first.
     pub(super) fn headline(&self) -> String {
         let (size, quorum) = (self.committee.size(), self.committee.quorum());
-        let (part, more) = (self.taking_part, self.can_lose());
+        let part = self.taking_part;
+        let more = match self.can_lose() {
+            0 => "none".to_owned(),
+            more => format!("{more} more"),
+        };
         let take = if part == 1 { "takes" } else { "take" };
         match self.verdict {
             Verdict::Healthy => {
-                format!("healthy: all {size} replicas take part; can lose {more} more")
+                format!("healthy: all {size} replicas take part; can lose {more}")
             }
             Verdict::Reduced => {
-                format!("serving: {part} of {size} replicas take part; can lose {more} more")
+                format!("serving: {part} of {size} replicas take part; can lose {more}")
             }
             Verdict::ChangingViews => format!(
                 "NOT SERVING NOW: {part} of {size} replicas could take part, but fewer than \

@@ -45,10 +45,21 @@ pub struct Look {
     watch: bool,
     /// How long to wait before looking again
     #[arg(long, value_name = "TIME", default_value = "1s", requires = "watch",
-          value_parser = humantime::parse_duration)]
+          value_parser = pause)]
     every: Duration,
     #[command(flatten)]
     asking: Asking,
+}
+
+/// Every look asks every replica.
+const LEAST_PAUSE: Duration = Duration::from_millis(100);
+
+fn pause(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    match time < LEAST_PAUSE {
+        true => Err("every look asks every replica: write 100ms or more".to_owned()),
+        false => Ok(time),
+    }
 }
 
 impl Look {
@@ -83,8 +94,8 @@ impl Look {
                     true => tokio::time::sleep(self.every).await,
                     false if health.verdict.serves() => return Ok(()),
                     false if is_refused => {
-                        let message =
-                            "the replicas do not take this client for a member of their cluster";
+                        let message = "this client and the replicas do not take each other for \
+                                       members of one cluster";
                         return Err(Failure::new(Exit::NotAuthorised, message).beside_answer());
                     }
                     false => {

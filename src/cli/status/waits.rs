@@ -59,9 +59,9 @@ fn wait<'a>(
     if !status.active && asking < quorum {
         let since = status.suspicion.as_ref().filter(|one| one.view == *view);
         let since = since
-            .map_or_else(String::new, |one| format!(" since {} ({})", span(one.ago_ms), one.why));
+            .map_or_else(String::new, |one| format!(" for {} ({})", span(one.ago_ms), one.why));
         return format!(
-            "replica {id} asks for view {view}{since}; {asking} of {quorum} that are needed do, and \
+            "replica {id} has asked for view {view}{since}; {asking} of {quorum} that are needed do, and \
              no timer runs before; {waiting}"
         );
     }
@@ -162,7 +162,7 @@ mod tests {
         );
         assert_eq!(
             told[2],
-            "replica 1 asks for view 1 since 3.0 s (nothing was executed); 1 of 3 that are needed \
+            "replica 1 has asked for view 1 for 3.0 s (nothing was executed); 1 of 3 that are needed \
              do, and no timer runs before; 2 requests wait there"
         );
     }

@@ -19,16 +19,37 @@ impl fmt::Display for Missing {
             return write!(out, "all replicas are connected, and too few answer");
         }
         write!(out, "not connected: ")?;
-        for (index, (replica, why)) in self.0.iter().enumerate() {
-            let comma = if index == 0 { "" } else { "; " };
+        let mut told: Vec<Vec<&str>> = Vec::new();
+        let mut comma = "";
+        for (replica, why) in &self.0 {
+            if told.contains(&sense(why)) {
+                continue;
+            }
             // Most reasons name the replica themselves.
             match why.contains(&format!("replica {replica}")) {
                 true => write!(out, "{comma}{why}")?,
                 false => write!(out, "{comma}replica {replica}: {why}")?,
             }
+            let alike =
+                self.0.iter().filter(|(one, other)| one != replica && sense(other) == sense(why));
+            let alike: Vec<String> = alike.map(|(one, _)| one.to_string()).collect();
+            match alike.as_slice() {
+                [] => {}
+                [one] => write!(out, " (and so replica {one})")?,
+                [some @ .., last] => {
+                    write!(out, " (and so replicas {} and {last})", some.join(", "))?
+                }
+            }
+            told.push(sense(why));
+            comma = "; ";
         }
         Ok(())
     }
+}
+
+/// A reason without numbers and addresses: what it says of one replica, it says of another.
+fn sense(why: &str) -> Vec<&str> {
+    why.split(' ').filter(|word| !word.contains(|one: char| one.is_ascii_digit())).collect()
 }
 
 /// Why something did not come about, or nobody knows whether it did.
@@ -65,7 +86,7 @@ pub enum Error {
         missing: Missing,
     },
     /// The replicas do not take anything from this client.
-    #[error("this client is not authorised: {0}")]
+    #[error("this client and the replicas do not take each other for members of one cluster: {0}")]
     NotAuthorised(String),
     /// Under the number of this operation another was executed; this never will be.
     #[error(
@@ -118,4 +139,25 @@ pub enum ConnectError {
     /// The system gives no randomness.
     #[error("the system gives no randomness: {0}")]
     Randomness(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_is_told_once_and_of_whom() {
+        let away = |id: u16| {
+            let why = format!("replica {id} cannot be reached at 10.0.0.{id}:7100 (refused): why?");
+            (ReplicaId(id), why)
+        };
+        let missing = |all: Vec<(ReplicaId, String)>| Missing(all).to_string();
+        let first = "not connected: replica 0 cannot be reached at 10.0.0.0:7100 (refused): why?";
+        assert_eq!(missing(vec![away(0)]), first);
+        assert_eq!(missing(vec![away(0), away(1)]), format!("{first} (and so replica 1)"));
+        let slow = (ReplicaId(3), "it says nothing".to_owned());
+        let all = vec![away(0), away(1), slow, away(5), away(6)];
+        let told = format!("{first} (and so replicas 1, 5 and 6); replica 3: it says nothing");
+        assert_eq!(missing(all), told);
+    }
 }
