@@ -391,9 +391,9 @@ impl Pool {
     }
 
     /// What is to be passed on again though no client asks for it: of each owner what waits
-    /// longest and is not proposed, as much as is passed on at once. Each time after twice
-    /// the time, for it may wait at the primary as well, up to the longest. Of those that are
-    /// due since the same time, each replica begins with another.
+    /// longest and is not proposed, as much as is passed on at once. What is large each time
+    /// after twice the time, for it may wait at the primary as well, up to the longest. Of
+    /// those that are due since the same time, each replica begins with another.
     pub(super) fn due_to_pass_on(
         &mut self,
         now: Instant,
@@ -405,7 +405,10 @@ impl Pool {
             let queue = self.queues.get(owner)?;
             let number = queue.unproposed.values().next()?;
             let waiting = queue.items.get(number)?;
-            let pause = interval.times(1 << waiting.repeated.min(MOST_DOUBLINGS));
+            let pause = match weight(&waiting.item) < LEAST_COUNTED {
+                true => interval,
+                false => interval.times(1 << waiting.repeated.min(MOST_DOUBLINGS)),
+            };
             let pause = pause.min(longest).max(interval);
             let is_due = waiting.passed_on.plus(pause) <= now;
             is_due.then_some((waiting.passed_on, *owner, *number))
@@ -559,12 +562,16 @@ mod tests {
         due.iter().map(|item| place(item.key())).collect()
     }
 
-    /// What waits longest of each is passed on after the time, twice that and so on, and not
-    /// once it is proposed.
+    /// What waits longest of each is passed on each time; if it is large after the time, twice
+    /// that and so on; and not once it is proposed.
     #[test]
-    fn what_is_not_proposed_is_passed_on_more_and_more_rarely() {
+    fn what_is_large_and_not_proposed_is_passed_on_more_and_more_rarely() {
         let mut pool = Pool::new(usize::MAX);
-        let (first, second) = (bundle(ANNA, 1, &[b"x"]), bundle(ANNA, 2, &[b"x"]));
+        add(&mut pool, bundle(BERT, 1, &[b"x"]), 0);
+        let times = (0..350).filter(|now| !passed_on(&mut pool, *now).is_empty());
+        assert_eq!(times.collect::<Vec<_>>(), [100, 200, 300]);
+        pool.executed(bundle(BERT, 1, &[b"x"]).key());
+        let (first, second) = (bundle(ANNA, 1, &[&[7; LEAST_COUNTED]]), bundle(ANNA, 2, &[b"x"]));
         add(&mut pool, first.clone(), 1_000);
         add(&mut pool, second, 1_000);
         let times = (1_000..3_000).filter(|now| !passed_on(&mut pool, *now).is_empty());

@@ -42,6 +42,6 @@ agree
 r0 r1 r2: refuses WrongIncarnation from r3, 2 times
 Duplicate 3
 WrongIncarnation 2
-Acknowledged 2
+Acknowledged 5
 r0 r1 r2 r3: view 0, executed 12, stable 12, voting
 12 entries executed alike
