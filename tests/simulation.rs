@@ -54,7 +54,8 @@ fn caught_within(control: Control, most: u64) -> (u64, Invariant) {
 #[test]
 fn more_than_f_equivocators_are_noticed() {
     let (_, invariant) = caught_within(Control::Equivocators, 20);
-    assert_eq!(invariant, Invariant::Agreement);
+    // Two certificates of one place may be seen before anybody executes by them.
+    assert!(matches!(invariant, Invariant::Agreement | Invariant::Certificates), "{invariant:?}");
 }
 
 /// S4, S13: with every disk lying, a blackout loses what clients were told.
