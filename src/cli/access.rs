@@ -135,7 +135,7 @@ pub enum ReadFrom {
 pub struct Age {
     /// The greatest age of what is proved, such as 30s, by this machine's clock; any if nothing
     /// is said, and then an idle cluster proves what was long ago
-    #[arg(long, value_name = "TIME", value_parser = patience)]
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration)]
     max_age: Option<Duration>,
 }
 

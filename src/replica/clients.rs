@@ -82,11 +82,10 @@ impl Replica {
         // A proposal far ahead puts the fence no further off than an honest primary's.
         let fence = highest.min(executed.plus(depth.saturating_mul(2))).plus(depth);
         let key = item.key();
-        let is_proposed = self.is_under_way(key);
         if !self.pool.insert_seen(item, self.now.instant, fence, had_room) {
             return Err(Reject::Duplicate);
         }
-        if is_proposed {
+        if self.is_under_way(key) {
             self.pool.mark_proposed(key);
         }
         self.tell_status_soon();

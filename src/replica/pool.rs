@@ -56,8 +56,8 @@ pub struct Waiting {
     arrival: Arrival,
     /// When it was last passed on,
     passed_on: Instant,
-    /// and how often without its client's asking, in this view.
-    repeated: u32,
+    /// and for how long it is not again, unless its client asks.
+    pause: Span,
 }
 
 /// What waits for one owner.
@@ -93,11 +93,8 @@ const MOST_RECOVERIES_EACH: usize = 2;
 /// primary has most of them from their clients.
 const MOST_BYTES_PASSED_ON: usize = 1 << 20;
 
-/// What has fewer bytes is not counted: what is small need not wait for what is large.
-const LEAST_COUNTED: usize = 4 << 10;
-
-/// The time after which an item is passed on again is doubled no more often than this.
-const MOST_DOUBLINGS: u32 = 6;
+/// What has fewer bytes is small: it need not wait for what is large.
+const LARGE: usize = 4 << 10;
 
 impl Pool {
     /// An empty one, in which no owner gets more places once it has so many bytes waiting.
@@ -141,9 +138,8 @@ impl Pool {
         self.unproposed += 1;
         queue.arrived.insert(arrival, number);
         queue.unproposed.insert(arrival, number);
-        let (proposed, passed_on, repeated) = (false, since, 0);
-        let waiting =
-            Waiting { item, since, fence, had_room, proposed, arrival, passed_on, repeated };
+        let (proposed, passed_on, pause) = (false, since, Span(0));
+        let waiting = Waiting { item, since, fence, had_room, proposed, arrival, passed_on, pause };
         queue.items.insert(number, waiting);
         self.arrived.insert(arrival, (owner, number));
         self.ready.insert(owner);
@@ -239,7 +235,7 @@ impl Pool {
             waiting.since = now;
             waiting.fence = fence;
             waiting.had_room = false;
-            (waiting.passed_on, waiting.repeated) = (now, 0);
+            (waiting.passed_on, waiting.pause) = (now, Span(0));
         }
     }
 
@@ -405,12 +401,7 @@ impl Pool {
             let queue = self.queues.get(owner)?;
             let number = queue.unproposed.values().next()?;
             let waiting = queue.items.get(number)?;
-            let pause = match weight(&waiting.item) < LEAST_COUNTED {
-                true => interval,
-                false => interval.times(1 << waiting.repeated.min(MOST_DOUBLINGS)),
-            };
-            let pause = pause.min(longest).max(interval);
-            let is_due = waiting.passed_on.plus(pause) <= now;
+            let is_due = waiting.passed_on.plus(waiting.pause.max(interval)) <= now;
             is_due.then_some((waiting.passed_on, *owner, *number))
         };
         let mut due: Vec<(Instant, Owner, Number)> = self.ready.iter().filter_map(first).collect();
@@ -424,7 +415,9 @@ impl Pool {
             let waiting = waiting.expect("it was there just now");
             if load.takes(&waiting.item) {
                 waiting.passed_on = now;
-                waiting.repeated = waiting.repeated.saturating_add(1);
+                if is_large(&waiting.item) {
+                    waiting.pause = waiting.pause.max(interval).times(2).min(longest);
+                }
                 items.push(waiting.item.clone());
             }
         }
@@ -447,16 +440,17 @@ struct Load {
 impl Load {
     /// Whether this item is passed on with the rest.
     fn takes(&mut self, item: &Item) -> bool {
-        let bytes = weight(item);
+        let bytes = if is_large(item) { weight(item) } else { 0 };
         let fits = self.bytes == 0 || self.bytes + bytes <= MOST_BYTES_PASSED_ON;
-        if bytes < LEAST_COUNTED {
-            return true;
-        }
         if fits {
             self.bytes += bytes;
         }
-        fits
+        fits || bytes == 0
     }
+}
+
+fn is_large(item: &Item) -> bool {
+    weight(item) >= LARGE
 }
 
 /// Begins elsewhere.
@@ -571,7 +565,7 @@ mod tests {
         let times = (0..350).filter(|now| !passed_on(&mut pool, *now).is_empty());
         assert_eq!(times.collect::<Vec<_>>(), [100, 200, 300]);
         pool.executed(bundle(BERT, 1, &[b"x"]).key());
-        let (first, second) = (bundle(ANNA, 1, &[&[7; LEAST_COUNTED]]), bundle(ANNA, 2, &[b"x"]));
+        let (first, second) = (bundle(ANNA, 1, &[&[7; LARGE]]), bundle(ANNA, 2, &[b"x"]));
         add(&mut pool, first.clone(), 1_000);
         add(&mut pool, second, 1_000);
         let times = (1_000..3_000).filter(|now| !passed_on(&mut pool, *now).is_empty());
