@@ -39,29 +39,27 @@ fn a_seed_is_one_run() {
     }
 }
 
-/// The seeds, from 0 on, that one must run until a broken promise is noticed.
-fn caught_within(control: Control, most: u64) -> (u64, Invariant) {
+/// By what a broken promise is noticed, in so many seeds from 0 on.
+fn caught_within(control: Control, most: u64) -> impl Iterator<Item = Invariant> {
     let control = Some(control);
-    (0..most)
-        .find_map(|seed| {
-            let report = sim::run(&Options { seed, control, ..Options::default() });
-            report.violation.map(|violation| (seed, violation.invariant))
-        })
-        .unwrap_or_else(|| panic!("{control:?} is not noticed in {most} seeds"))
+    (0..most).filter_map(move |seed| {
+        let report = sim::run(&Options { seed, control, ..Options::default() });
+        report.violation.map(|violation| violation.invariant)
+    })
 }
 
 /// S19, P1, B1: a check that cannot fail is worse than none.
 #[test]
 fn more_than_f_equivocators_are_noticed() {
-    let (_, invariant) = caught_within(Control::Equivocators, 20);
     // Two certificates of one place may be seen before anybody executes by them.
-    assert!(matches!(invariant, Invariant::Agreement | Invariant::Certificates), "{invariant:?}");
+    let mut caught = caught_within(Control::Equivocators, 20);
+    assert!(caught.any(|invariant| invariant == Invariant::Agreement));
 }
 
 /// S4, S13: with every disk lying, a blackout loses what clients were told.
 #[test]
 fn disks_that_all_lie_are_noticed() {
-    let (_, invariant) = caught_within(Control::LyingDisks, 5);
+    let invariant = caught_within(Control::LyingDisks, 5).next().expect("it is noticed");
     assert!(
         matches!(invariant, Invariant::Agreement | Invariant::Honesty | Invariant::Clients),
         "{invariant:?}"
