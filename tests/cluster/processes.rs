@@ -83,6 +83,15 @@ fn the_command_line_writes_and_reads_and_says_by_its_code_how_it_went() {
     let (code, json) = ran(&["list", "gree", "-o", "json"]);
     let json: serde_json::Value = serde_json::from_str(&json).expect("one object");
     assert_eq!((code, &json["items"][0]["key"]), (Some(0), &"greeting".into()));
+    assert_eq!(json["next_hex"], serde_json::Value::Null);
+    assert_eq!(ran(&["put", "grey", "sky"]).0, Some(0));
+    let (_, json) = ran(&["list", "gre", "--limit", "1", "-o", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("one object");
+    let next = json["next_hex"].as_str().expect("there are more");
+    let (code, json) = ran(&["list", "gre", "--from-hex", next, "-o", "json"]);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("one object");
+    assert_eq!((code, json["items"].as_array().map(Vec::len)), (Some(0), Some(1)));
+    assert_eq!(json["items"][0]["key"], "grey");
     assert_eq!(ran(&["del", "greeting"]).0, Some(0));
     assert_eq!(ran(&["put", "", "value"]).0, Some(1));
     assert_eq!(processes.terminate(2), Some(0));
@@ -138,12 +147,26 @@ fn a_key_is_told_as_a_word_or_in_hexadecimal() {
         &["cas", "--key-hex", "00", "value"],
         &["cas", "key", "--expect", "old", "--expect-file", "old", "value"],
         &["list", "key", "--prefix-hex", "00"],
+        &["list", "--from", "key", "--from-hex", "00"],
     ];
-    for arguments in refused {
-        let mut command = quorate();
-        let output = command.args(arguments).args(["--config", "/nowhere"]).output();
-        assert_eq!(output.expect("it starts").status.code(), Some(2), "{arguments:?}");
-    }
+    refused.iter().for_each(|arguments| assert_usage(arguments));
+}
+
+/// An age is of proofs, and whoever looks again waits in between.
+#[test]
+fn an_age_of_what_has_none_and_no_pause_are_refused() {
+    let refused = [
+        &["get", "key", "--max-age", "5s"][..],
+        &["list", "--read", "ordered", "--max-age", "5s"],
+        &["status", "--watch", "--every", "0s"],
+    ];
+    refused.iter().for_each(|arguments| assert_usage(arguments));
+}
+
+fn assert_usage(arguments: &[&str]) {
+    let mut command = quorate();
+    let output = command.args(arguments).args(["--config", "/nowhere"]).output();
+    assert_eq!(output.expect("it starts").status.code(), Some(2), "{arguments:?}");
 }
 
 /// S13: not one acknowledged write is lost, however often all are killed at once.
