@@ -9,6 +9,7 @@ use crate::client::{
     Access, Client, ConnectError, Error, HowRead, KeyValueClient, ReadHow, Unread,
 };
 use crate::config::ClientConfig;
+use crate::node::status::hex;
 use crate::types::{Span, Timestamp};
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
@@ -375,9 +376,8 @@ fn cut(bytes: &[u8]) -> (String, String) {
 
 /// Bytes in JSON: as text where they are text, and always in hex.
 pub fn json_bytes(bytes: &[u8]) -> (Value, Value) {
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
     let text = std::str::from_utf8(bytes).map_or(Value::Null, Value::from);
-    (text, Value::from(hex))
+    (text, Value::from(hex(bytes)))
 }
 
 /// How something was read, in JSON.

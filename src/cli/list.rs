@@ -6,6 +6,7 @@ use super::access::{
     print_json, say_age, shown,
 };
 use crate::client::{Error, HowRead, KeyValueClient, ReadHow};
+use crate::node::status::hex;
 use crate::service::kv::{Item, MOST_LISTED};
 use crate::wire::Blob;
 use clap::Args;
@@ -71,8 +72,8 @@ impl List {
                 read.how.iter().for_each(say_age);
                 print(format!("{}\n", table(&items)).as_bytes())?;
                 if let Some(next) = next {
-                    let hex: String = next.iter().map(|byte| format!("{byte:02x}")).collect();
-                    note!("there are more: go on with --from-hex {hex}, or raise --limit");
+                    let next = hex(&next);
+                    note!("there are more: go on with --from-hex {next}, or raise --limit");
                 }
                 Ok(())
             }
