@@ -100,6 +100,11 @@ impl Slot {
         self.proposal.as_ref().map(|proposal| proposal.body.digest)
     }
 
+    /// Since when something is proposed here, agreed with or not.
+    pub(super) fn proposed(&self) -> Option<Instant> {
+        self.accepted.or_else(|| self.doubtful.as_ref().map(|one| one.since))
+    }
+
     /// Whether a proposal and `Q-1` prepares for it are here.
     pub(super) fn is_prepared(&self, committee: Committee) -> bool {
         self.proposal.as_ref().is_some_and(|proposal| {

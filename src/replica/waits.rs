@@ -226,7 +226,7 @@ impl Replica {
             let open = active.slots.range(self.shown().next()..);
             let is_open = |seq| seq > self.executed() || !self.decided.contains_key(&seq);
             let open = open.filter(|(seq, _)| is_open(**seq));
-            open.filter_map(|(_, slot)| slot.accepted).min()
+            open.filter_map(|(_, slot)| slot.proposed()).min()
         });
         let numbers = undecided.into_iter().chain(self.waits.owed_since).min();
         let numbers = numbers.map(|since| since.max(self.waits.last_progress));
