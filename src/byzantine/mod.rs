@@ -13,7 +13,7 @@ mod cast;
 pub use cast::{Moods, cast};
 
 use crate::crypto::{ClusterId, Signer};
-use crate::message::{Body, PeerMessage, Signed, ToClient, Voter};
+use crate::message::{Body, CheckedPeer, PeerMessage, Signed, ToClient, Voter};
 use crate::random::Random;
 use crate::types::{ClientId, Committee, Digest, Instant, ReplicaId};
 use std::collections::BTreeMap;
@@ -141,6 +141,16 @@ impl Liar {
     /// Whether a voter is this liar.
     pub fn is_me(&self, by: Voter) -> bool {
         by.replica == self.id
+    }
+}
+
+/// What a liar's replica hears in place of this. Nobody shows it what it signed before: it
+/// would take its own lies for a disk that went back in time, and end before it could tell
+/// any others.
+pub fn overheard(message: &mut CheckedPeer) {
+    if let CheckedPeer::StartAnswer(answer) = message {
+        (answer.highest, answer.stable) = (None, None);
+        answer.held.clear();
     }
 }
 

@@ -6,9 +6,9 @@
 
 use super::outlet::{Confession, Outlet};
 use super::posts::Posts;
-use crate::byzantine::{Behaviour, Conspiracy, Liar, Role};
+use crate::byzantine::{self, Behaviour, Conspiracy, Liar, Role};
 use crate::crypto::Signer;
-use crate::message::{PeerMessage, ReplyOutcome, ToClient};
+use crate::message::{CheckedPeer, PeerMessage, ReplyOutcome, ToClient};
 use crate::net::Directory;
 use crate::random::Random;
 use crate::replica::To;
@@ -106,6 +106,10 @@ impl Outlet for Lying {
         for message in told {
             posts.to_client(to, Bytes::from(wire::encode(&message)));
         }
+    }
+
+    fn hear(&mut self, message: &mut CheckedPeer) {
+        byzantine::overheard(message);
     }
 
     fn next(&self) -> Option<Instant> {

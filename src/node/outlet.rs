@@ -5,7 +5,7 @@
 //! file or on a command line chooses another than [`Honest`].
 
 use super::posts::Posts;
-use crate::message::{PeerMessage, ToClient};
+use crate::message::{CheckedPeer, PeerMessage, ToClient};
 use crate::replica::To;
 use crate::types::{ClientId, Instant};
 use crate::wire;
@@ -19,6 +19,9 @@ pub trait Outlet: Send {
 
     /// Says something to a client.
     fn tell_client(&mut self, posts: &Posts, to: ClientId, message: ToClient);
+
+    /// Changes what the replica is about to hear of another; an honest one never does.
+    fn hear(&mut self, _message: &mut CheckedPeer) {}
 
     /// When [`Outlet::on_time`] has something to say though the replica has not; an honest
     /// one never has.

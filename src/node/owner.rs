@@ -155,7 +155,7 @@ impl Owner {
             self.metrics.inputs.observe(arrivals.len() as f64);
         }
         for arrival in self.judge(arrivals) {
-            let input = match arrival {
+            let mut input = match arrival {
                 Judged::Input(input) => input,
                 Judged::Saved(Ok((seq, digest))) => {
                     self.unsaved = None;
@@ -173,6 +173,9 @@ impl Owner {
                 }
                 Judged::Saved(Err(error)) => return Err(NodeError::Storage(error)),
             };
+            if let Input::Peer { message, .. } = &mut input {
+                self.outlet.hear(message);
+            }
             let now = self.clock.now();
             self.watch.on_input(now.instant, &input);
             effects.merge(self.replica.handle(now, input));

@@ -1,6 +1,7 @@
 //! The network: what is lost, doubled, held up, cut off, and delivered.
 
 use super::{Happening, Seat, World};
+use crate::byzantine;
 use crate::message::batch::NULL;
 use crate::message::{CheckedPeer, ClientMessage, PeerMessage, Reject, ToClient, Verifier};
 use crate::replica::{Input, Notice, Outgoing, Standing, To};
@@ -286,7 +287,10 @@ impl World {
         }
         self.messages += 1;
         match flight.judged(&self.verifier) {
-            Ok(message) => {
+            Ok(mut message) => {
+                if self.nodes[to].lying.is_some() {
+                    byzantine::overheard(&mut message);
+                }
                 self.note_start_answer(from, to, &message);
                 let forgot = self.is_shown_what_it_forgot(to, &message);
                 self.input(to, Input::Peer { from, message: Box::new(message) });
