@@ -613,7 +613,7 @@ fn write(world: &mut World, numbers: std::ops::RangeInclusive<u64>, to: u16) {
 
 fn suspicions(world: &World, id: u16) -> usize {
     let notices = world.nodes[usize::from(id)].notices.iter();
-    notices.filter(|notice| matches!(notice, Notice::Suspects(..))).count()
+    notices.filter(|notice| matches!(notice, Notice::Suspects { .. })).count()
 }
 
 fn lose(world: &mut World, rule: impl Fn(&Flight) -> bool + 'static) {
@@ -674,7 +674,7 @@ fn a_primary_that_is_slow_to_fill_its_gaps_is_replaced() {
         propose(&mut world, ReplicaId(0), gap, Batch::new(time, vec![]));
         world.pass(Span::milliseconds(10));
     }
-    let slow = |notice: &Notice| matches!(notice, Notice::Suspects(_, Suspicion::Slow));
+    let slow = |notice: &Notice| matches!(notice, Notice::Suspects { why: Suspicion::Slow, .. });
     assert!(world.nodes[1].notices.iter().any(slow), "{:?}", world.executed());
 }
 

@@ -332,6 +332,7 @@ pub(super) fn why(suspicion: Suspicion) -> &'static str {
         Suspicion::Reborn => "its wish for the view before became void with its old life",
         Suspicion::Abdicates => "as the primary it may have proposed what a crash made it forget",
         Suspicion::PrimaryLeft => "the primary itself asked for another",
+        Suspicion::Convicted => "evidence convicts the primary",
     }
 }
 

@@ -135,7 +135,7 @@ impl Watch {
                 self.metrics.checkpoints.inc();
                 self.times = self.times.split_off(&seq.next());
             }
-            Notice::Suspects(view, suspicion) => {
+            Notice::Suspects { asked: view, why: suspicion, .. } => {
                 let why = status::why(*suspicion);
                 tracing::info!(%view, why, "asks for another view");
                 self.metrics.suspicion(&format!("{suspicion:?}"));

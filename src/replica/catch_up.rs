@@ -281,6 +281,11 @@ impl Replica {
         for wish in wishes {
             self.answer(from, PeerMessage::ViewChange(wish.into_inner()));
         }
+        // Or it is convicted, and not everybody knows.
+        let evidence = self.evidence_against(self.committee.primary(status.view));
+        if let Some(evidence) = evidence.filter(|_| is_behind).cloned() {
+            self.answer(from, PeerMessage::Evidence(evidence.into_inner()));
+        }
     }
 
     fn help_with_checkpoints(&mut self, from: ReplicaId, status: &Status) {

@@ -174,7 +174,14 @@ pub enum Notice {
     /// A checkpoint became stable here.
     Stable(Seq, Digest),
     /// This replica asks for a view.
-    Suspects(View, Suspicion),
+    Suspects {
+        /// The view that it was in, or had asked for before.
+        left: View,
+        /// The view that it asks for.
+        asked: View,
+        /// Why.
+        why: Suspicion,
+    },
     /// This replica is in a view.
     Entered(View),
     /// Somebody signed two things that conflict.
@@ -225,6 +232,8 @@ pub enum Suspicion {
     Abdicates,
     /// The primary itself asks for another view.
     PrimaryLeft,
+    /// The primary is convicted of a lie.
+    Convicted,
 }
 
 /// What must be written and what may be sent. See the module's head.

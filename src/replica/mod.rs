@@ -13,6 +13,7 @@
 //! | `checkpoints` | checkpoints, the window, collection, divergence |
 //! | `views` | suspecting a primary, asking for a view, opening and entering one |
 //! | `waits` | how long a backup waits and for what; the slow primary; rotation |
+//! | `evidence` | records of lies, and what becomes of a primary that they convict |
 //! | `catch_up` | status, retransmission, fetching what is missing |
 //! | `transfer` | fetching a state that the log no longer leads to |
 //! | `start` | coming back: from the log, and from a lost disk |
@@ -27,6 +28,7 @@ mod catch_up;
 mod checkpoints;
 mod clients;
 pub mod effects;
+mod evidence;
 pub mod executor;
 mod gathering;
 pub mod lives;
@@ -49,6 +51,7 @@ pub use effects::{
     Compaction, Durable, Effects, Input, Notice, Now, Outgoing, Parts, Recalled, Record, Save,
     Suspicion, To, Unsynced,
 };
+pub use evidence::MOST_EVIDENCE;
 pub use settings::Settings;
 pub use start::{Origin, Recovered, StartError};
 
@@ -134,9 +137,6 @@ impl Opening {
     }
 }
 
-/// The most records of evidence kept; one convicts, more are a courtesy.
-pub const MOST_EVIDENCE: usize = 64;
-
 /// One replica.
 pub struct Replica {
     id: ReplicaId,
@@ -175,6 +175,7 @@ pub struct Replica {
     /// Parts of a state that a restart found on disk.
     kept_parts: Vec<(crate::service::tree::Path, crate::service::tree::Part)>,
     evidence: Vec<Verified<Evidence>>,
+    bears_convicts: bool,
     status_due: Instant,
     /// The opening of a later view is asked for no sooner than this.
     view_fetch_due: Instant,
@@ -300,6 +301,7 @@ impl Replica {
         self.tick_wanted();
         self.tick_transfer();
         self.tick_vouching();
+        self.tick_convictions();
         self.tick_waits();
         self.tick_opening();
         self.propose();
@@ -316,6 +318,7 @@ impl Replica {
             self.wanted_deadline(),
             self.transfer_deadline(),
             self.vouching_deadline(),
+            self.conviction_deadline(),
             self.wait_deadline(),
             self.opening_deadline(),
             self.fill_up_deadline(),
@@ -503,39 +506,6 @@ impl Replica {
     fn others(&self) -> impl Iterator<Item = ReplicaId> + use<> {
         let id = self.id;
         self.committee.replicas().filter(move |replica| *replica != id)
-    }
-
-    /// Keeps a record of a lie, and shows it to the others once.
-    fn convict(&mut self, evidence: Option<Verified<Evidence>>) {
-        let Some(evidence) = evidence else { return };
-        if self.take_evidence(evidence.clone()) {
-            let message = crate::message::PeerMessage::Evidence(evidence.into_inner());
-            self.out.send(To::Everyone, message);
-        }
-    }
-
-    /// A record that somebody shows. It proves itself.
-    fn on_evidence(&mut self, evidence: Verified<Evidence>) -> Result<(), Reject> {
-        match self.take_evidence(evidence) {
-            true => Ok(()),
-            false => Err(Reject::Duplicate),
-        }
-    }
-
-    /// One record for each liar and kind is enough. A liar makes up lives as it likes.
-    fn take_evidence(&mut self, evidence: Verified<Evidence>) -> bool {
-        let same_kind = |one: &Verified<Evidence>| {
-            one.accused().replica == evidence.accused().replica
-                && std::mem::discriminant::<Evidence>(one)
-                    == std::mem::discriminant::<Evidence>(&evidence)
-        };
-        if self.evidence.len() >= MOST_EVIDENCE || self.evidence.iter().any(same_kind) {
-            return false;
-        }
-        self.out.record(Record::Evidence(Evidence::clone(&evidence)));
-        self.out.notice(Notice::Evidence(Evidence::clone(&evidence)));
-        self.evidence.push(evidence);
-        true
     }
 }
 

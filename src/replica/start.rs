@@ -146,6 +146,7 @@ impl Replica {
             transfer: None,
             kept_parts: recovered.parts,
             evidence: Vec::new(),
+            bears_convicts: false,
             status_due: now.instant,
             view_fetch_due: now.instant,
             gathering: Default::default(),

@@ -19,14 +19,16 @@ impl Replica {
         self.ask_for(self.view.next(), why);
     }
 
-    /// Stops taking part in the current view and asks for another. From here on no
-    /// proposal, prepare or commit below that view is signed.
+    /// Stops taking part in the current view and asks for another, this one or the first
+    /// after it that no convict would lead. From here on no proposal, prepare or commit
+    /// below that view is signed.
     fn ask_for(&mut self, view: View, why: Suspicion) {
         if !self.may_vote() {
             return;
         }
         assert!(view > self.view, "views never go back");
-        self.out.notice(Notice::Suspects(view, why));
+        let view = self.past_convicts(view);
+        self.out.notice(Notice::Suspects { left: self.view, asked: view, why });
         self.keep_waiting_for_undecided();
         self.waits.on_view_change(&self.settings);
         self.turns.forget();

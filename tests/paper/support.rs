@@ -723,7 +723,7 @@ impl Out {
         self.notices
             .iter()
             .filter_map(|notice| match notice {
-                Notice::Suspects(view, why) => Some((view.0, *why)),
+                Notice::Suspects { asked: view, why, .. } => Some((view.0, *why)),
                 _ => None,
             })
             .collect()

@@ -36,11 +36,12 @@ order
 value a
 state
 ----
-r6: asks for view 1: NothingExecuted
+r1 r2 r3 r4 r5 r6: asks for view 1: Convicted
+r0: asks for view 1: Joined
+r0 r1 r2 r3 r4 r5 r6: enters view 1
 r4 r5: executes 1
 1 [c0#1 put a 1]
 r0 r6: nothing
 r1 r2 r3 r4 r5: 1 of 1
-r0: view 0, executed 0, stable 0, voting
-r1 r2 r3 r4 r5: view 0, executed 1, stable 0, voting
-r6: view 1 wanted, executed 0, stable 0, voting
+r0 r6: view 1, executed 0, stable 0, voting
+r1 r2 r3 r4 r5: view 1, executed 1, stable 0, voting

@@ -25,7 +25,7 @@ order
 value a
 state
 ----
-r1 r2 r3: asks for view 1: NothingExecuted
+r1 r2 r3: asks for view 1: Convicted
 r0: asks for view 1: Joined
 r0 r1 r2 r3: enters view 1
 r1 r2 r3: executes 1

@@ -34,9 +34,12 @@ evidence
 ----
 r0: enters view 1
 r0 r1 r2 r3: has evidence against r1: two new-views
+r0 r2 r3: asks for view 2: Convicted
+r1: asks for view 2: Joined
+r0 r1 r2 r3: enters view 2
 r0: executes 1-2
 r1 r2 r3: executes 2
 1 [c0#1 put a 1]
 2 [c1#1 put b 1]
-r0 r1 r2 r3: view 1, executed 2, stable 0, voting
+r0 r1 r2 r3: view 2, executed 2, stable 0, voting
 r0 r1 r2 r3: r1 two new-views

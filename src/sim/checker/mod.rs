@@ -512,13 +512,14 @@ impl Checker {
             Notice::RolledBack => {
                 self.fail(Invariant::Honesty, format!("{id:?} finds its own disk rolled back"));
             }
-            Notice::Suspects(view, why) => {
+            Notice::Suspects { left, asked, why } => {
                 match why {
-                    Suspicion::Joined => self.is_joined_by_honest(id, view.0),
-                    Suspicion::PrimaryLeft => self.follows_its_primary(id, view.0),
+                    Suspicion::Joined => self.is_joined_by_honest(id, left.0, asked.0),
+                    Suspicion::PrimaryLeft => self.follows_its_primary(id, left.0, asked.0),
                     _ => {}
                 }
-                self.is_left(id, *why);
+                self.passes_over(id, left.0, asked.0, *why);
+                self.is_left(id, left.0, *why);
             }
             Notice::Rejected(..)
             | Notice::TransferBegan(_)

@@ -76,12 +76,26 @@ impl Checker {
         }
     }
 
+    /// Nobody leaves a primary as a convict, or passes over one that would have been next,
+    /// unless it is faulty.
+    pub(super) fn passes_over(&mut self, id: ReplicaId, left: u64, to: u64, why: Suspicion) {
+        let first = if why == Suspicion::Convicted { left } else { left + 1 };
+        if why == Suspicion::Joined {
+            return;
+        }
+        let primaries = (first..to).map(|view| self.cluster.primary(view));
+        let honest: Vec<ReplicaId> = primaries.filter(|one| !self.faulty.contains(one)).collect();
+        if !honest.is_empty() {
+            let what = format!("{id:?} goes from v{left} to v{to} past {honest:?}: {why:?}");
+            self.fail(Invariant::FalseAccusation, what);
+        }
+    }
+
     /// Nobody leaves a reliable primary whose view all reliable replicas entered in calm,
     /// but in an orderly way; or because it seems slow: liars can spoil that measure, which
     /// loosens each time that it was wrong.
-    pub(super) fn is_left(&mut self, id: ReplicaId, why: Suspicion) {
+    pub(super) fn is_left(&mut self, id: ReplicaId, left: u64, why: Suspicion) {
         let Some(calm) = &self.patience.calm else { return };
-        let left = self.glimpses.get(&id).map_or(0, |glimpse| glimpse.view);
         let primary = self.cluster.primary(left);
         let is_excused = matches!(why, Suspicion::Rotation | Suspicion::Reborn | Suspicion::Slow);
         let are_there = calm.iter().all(|one| self.patience.entered.get(one) == Some(&left));

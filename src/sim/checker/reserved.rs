@@ -76,16 +76,15 @@ impl Checker {
     /// A replica may say that it gives up a view.
     pub(super) fn abdicates(&mut self, id: ReplicaId, notices: &[Notice]) {
         for notice in notices {
-            if let Notice::Suspects(view, Suspicion::Abdicates) = notice {
-                self.may_abdicate(id, view.0);
+            if let Notice::Suspects { left, why: Suspicion::Abdicates, .. } = notice {
+                self.may_abdicate(id, left.0);
             }
         }
     }
 
     /// A primary gives its view up for what it may have forgotten if it reserved something
     /// there that it has not executed yet.
-    pub(super) fn may_abdicate(&mut self, id: ReplicaId, to: u64) {
-        let left = to.saturating_sub(1);
+    pub(super) fn may_abdicate(&mut self, id: ReplicaId, left: u64) {
         let executed = self.glimpses.get(&id).map_or(0, |glimpse| glimpse.executed);
         let reserved = self.reserved.get(&id);
         let may_lack = reserved.is_some_and(|(view, seq)| *view == left && *seq > executed);
@@ -96,9 +95,9 @@ impl Checker {
     }
 
     /// Whoever follows a primary follows one that left. What liars say is not known here.
-    pub(super) fn follows_its_primary(&mut self, id: ReplicaId, to: u64) {
-        let primary = self.cluster.primary(to.saturating_sub(1));
-        let asked = self.ledger.wishers_from(to).contains(&primary);
+    pub(super) fn follows_its_primary(&mut self, id: ReplicaId, left: u64, to: u64) {
+        let primary = self.cluster.primary(left);
+        let asked = self.ledger.wishers_from(left + 1).contains(&primary);
         if !asked && !self.faulty.contains(&primary) {
             self.fail(Invariant::Certificates, format!("{id:?} follows {primary:?} to v{to}"));
         }

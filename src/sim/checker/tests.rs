@@ -358,14 +358,14 @@ const BREAKS: &[(&str, Invariant, Break)] = &[
     ("a primary that gives up what it never reserved", Invariant::Progress, |checker| {
         checker.may_reserve(r(0), 0, 8, (0, 4));
         checker.glimpse(r(0), Glimpse { executed: 4, ..Glimpse::default() });
-        checker.may_abdicate(r(0), 1);
+        checker.may_abdicate(r(0), 0);
     }),
     ("who is not the primary and gives up its view", Invariant::Progress, |checker| {
         checker.may_reserve(r(1), 0, 8, (0, 4));
-        checker.may_abdicate(r(1), 1);
+        checker.may_abdicate(r(1), 0);
     }),
     ("who follows a primary that stays", Invariant::Certificates, |checker| {
-        checker.follows_its_primary(r(1), 1);
+        checker.follows_its_primary(r(1), 0, 1);
     }),
     ("a certificate that counts a life that is over", Invariant::Certificates, |checker| {
         checker.glimpse(r(0), Glimpse { executed: 8, ..Glimpse::default() });
@@ -507,8 +507,13 @@ const BREAKS: &[(&str, Invariant, Break)] = &[
     ("a reliable primary that is left", Invariant::Progress, |checker| {
         checker.calms([r(0), r(1), r(2)].into());
         (0..3).for_each(|id| checker.enters(r(id), 4));
-        checker.glimpse(r(2), Glimpse { view: 4, ..Glimpse::default() });
-        checker.is_left(r(2), Suspicion::NothingExecuted);
+        checker.is_left(r(2), 4, Suspicion::NothingExecuted);
+    }),
+    ("an honest primary that is left as a convict", Invariant::FalseAccusation, |checker| {
+        checker.passes_over(r(2), 4, 5, Suspicion::Convicted);
+    }),
+    ("an honest primary that is passed over", Invariant::FalseAccusation, |checker| {
+        checker.passes_over(r(2), 3, 5, Suspicion::NothingExecuted);
     }),
     ("somebody who is never answered", Invariant::Progress, |checker| {
         checker.no_progress("c0 waits".to_string());
@@ -584,11 +589,9 @@ fn nobody_is_left_but_for_a_reason() {
     // Who is reliable may leave a liar, or what not all have entered.
     checker.calms([r(0), r(1), r(2)].into());
     (0..3).for_each(|id| checker.enters(r(id), 3));
-    checker.glimpse(r(1), Glimpse { view: 3, ..Glimpse::default() });
-    checker.is_left(r(1), Suspicion::NothingExecuted);
+    checker.is_left(r(1), 3, Suspicion::NothingExecuted);
     (0..2).for_each(|id| checker.enters(r(id), 4));
-    checker.glimpse(r(0), Glimpse { view: 4, ..Glimpse::default() });
-    checker.is_left(r(0), Suspicion::NothingExecuted);
+    checker.is_left(r(0), 4, Suspicion::NothingExecuted);
     assert_eq!(checker.violation, None);
 }
 

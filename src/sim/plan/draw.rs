@@ -24,6 +24,12 @@ const ALL_LIE: u64 = 150;
 /// Of a thousand calamities, so many befall those who are faulty already.
 const BEFALLS_LIARS: u64 = 120;
 
+/// In half of the worlds liars stay in office though they are convicted: else they would not
+/// get far.
+fn are_convicts_borne(seed: u64) -> bool {
+    seed % 6 < 3
+}
+
 /// How many parts one liar plays.
 const PARTS: [u64; 6] = [1, 1, 2, 3, 4, 6];
 
@@ -44,6 +50,7 @@ pub(super) fn plan(random: &mut Random, options: &Options) -> Plan {
         large_values: random.in_thousand(300),
         gathers: Span(if random.in_thousand(500) { random.between(200, 3_000) } else { 0 }),
         liars: Vec::new(),
+        bears_convicts: are_convicts_borne(options.seed),
         mood: Span::milliseconds(random.between(100, 1_500)),
         twins: None,
         calamities: Vec::new(),
@@ -94,6 +101,7 @@ pub(super) fn plan(random: &mut Random, options: &Options) -> Plan {
             }
         }
         Some(Control::Equivocators) => {
+            plan.bears_convicts = true;
             liars(random, &mut plan, faults + 1, Some("two-faced"));
         }
         Some(Control::LyingDisks) => lying_disks(random, &mut plan),

@@ -99,6 +99,8 @@ pub struct Plan {
     /// Who lies, and the name of its behaviour in the cast. Whoever is named more than
     /// once plays its parts in turn.
     pub liars: Vec<(ReplicaId, &'static str)>,
+    /// Whether a primary stays in office though evidence convicts it.
+    pub bears_convicts: bool,
     /// For so long at a time.
     pub mood: Span,
     /// A replica of which two honest copies run, with one key and two disks.

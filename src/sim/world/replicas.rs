@@ -152,7 +152,10 @@ impl World {
         let read = node.clock.read(now);
         match Replica::start(read, origin, Recovered { records, states, parts }) {
             Err(error) => self.cannot_start(seat, &error),
-            Ok((replica, effects)) => {
+            Ok((mut replica, effects)) => {
+                if self.plan.bears_convicts {
+                    replica.bear_convicts();
+                }
                 let id = node.id;
                 self.checker.restarted(id, executed, replica.voices());
                 node.replica = Some(replica);
@@ -400,7 +403,7 @@ impl World {
                 return;
             }
             Notice::StartAnswers(..) | Notice::Decided(..) => return,
-            Notice::Suspects(_, why) => format!("suspects {why:?}"),
+            Notice::Suspects { why, .. } => format!("suspects {why:?}"),
             Notice::Evidence(_) => "evidence".to_string(),
             Notice::Executed(..) => "Executed".to_string(),
             Notice::Stable(..) => "Stable".to_string(),

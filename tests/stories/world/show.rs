@@ -199,7 +199,7 @@ pub fn notice(notice: &Notice) -> Option<String> {
         Notice::Rejected(..) | Notice::Decided(..) | Notice::Executed(..) => return None,
         Notice::StartAnswers(..) => return None,
         Notice::Stable(seq, _) => format!("stable at {seq}"),
-        Notice::Suspects(view, why) => format!("asks for view {view}: {why:?}"),
+        Notice::Suspects { asked: view, why, .. } => format!("asks for view {view}: {why:?}"),
         Notice::Entered(view) => format!("enters view {view}"),
         Notice::Evidence(one) => {
             format!("has evidence against {:?}: {}", one.accused().replica, evidence(one))
