@@ -171,8 +171,8 @@ impl Checker {
     /// Whoever follows others out of a view follows somebody honest.
     pub(super) fn is_joined_by_honest(&mut self, id: ReplicaId, left: u64, view: u64) {
         // Others may have asked for one that a liar would lead, and that is passed over.
-        let would_lie = |view: &u64| self.faulty.contains(&self.cluster.primary(*view));
-        let passed = (left + 1..view).rev().take_while(would_lie).count() as u64;
+        let is_passed = |view: &u64| self.may_pass_over(id, self.cluster.primary(*view));
+        let passed = (left + 1..view).rev().take_while(is_passed).count() as u64;
         let wishers = self.ledger.wishers_from(view - passed);
         if !wishers.iter().any(|one| *one != id && !self.faulty.contains(one)) {
             let what = format!("{id:?} follows liars to v{view}: {wishers:?} asked for it");

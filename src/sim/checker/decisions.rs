@@ -27,7 +27,7 @@ impl Checker {
     /// The same, by votes that it counts in this view. Whoever lies counts nothing.
     pub(super) fn decides_in(&mut self, id: ReplicaId, view: u64, seq: Seq, digest: Digest) {
         self.decides(id, seq, digest);
-        if self.honest.contains(&id) {
+        if self.honest.contains(&id) && !self.settled.contains(&seq) {
             self.deciders.entry(seq).or_default().insert(id, view);
         }
     }
@@ -43,6 +43,7 @@ impl Checker {
         for (seq, view) in found {
             if self.is_surely_decided(id, view, seq, on_disk) {
                 self.deciders.remove(&seq);
+                self.settled.insert(seq);
                 continue;
             }
             let others = self.deciders.get_mut(&seq).expect("it was found there");

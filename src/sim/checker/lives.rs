@@ -123,6 +123,11 @@ impl Checker {
         }
     }
 
+    /// Whether whoever executed so far has not seen the life begin that a replica is in.
+    pub(super) fn is_before_life(&self, replica: ReplicaId, executed: u64) -> bool {
+        self.lives.current.get(&replica).is_some_and(|(_, since)| executed < *since)
+    }
+
     /// Whether whoever executed so far knows that this voter's life is over about a
     /// number.
     fn is_over(&self, by: Voter, seq: Option<u64>, executed: u64) -> bool {

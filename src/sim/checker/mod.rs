@@ -177,6 +177,10 @@ pub struct Checker {
     /// The highest checkpoint that was found to be signed by enough.
     surely_stable: u64,
     decided: BTreeMap<Seq, Digest>,
+    /// Whether a primary stays in office though evidence convicts it.
+    bears_convicts: bool,
+    /// What is decided for good, though somebody may find it decided in later views again.
+    settled: BTreeSet<Seq>,
     /// Who found what decided, as long as it may turn out not to be.
     deciders: BTreeMap<Seq, Deciders>,
     /// Digests of whole states, by number.
@@ -240,6 +244,8 @@ impl Checker {
             reserved: BTreeMap::new(),
             surely_stable: 0,
             decided: BTreeMap::new(),
+            settled: BTreeSet::new(),
+            bears_convicts: false,
             deciders: BTreeMap::new(),
             states: BTreeMap::new(),
             executed: BTreeMap::new(),
@@ -275,6 +281,11 @@ impl Checker {
 
     // Who counts.
 
+    /// In this world a primary stays in office though evidence convicts it.
+    pub fn bear_convicts(&mut self) {
+        self.bears_convicts = true;
+    }
+
     /// Stops holding a replica to what it says: its disk forgot something.
     pub fn excuse(&mut self, id: ReplicaId) {
         self.excused.insert(id, u64::MAX);
@@ -286,6 +297,9 @@ impl Checker {
     pub fn absolve(&mut self, id: ReplicaId, incarnation: Incarnation) {
         self.excused.insert(id, incarnation.0);
         self.evidence.remove(&id);
+        // What it executed while it recovered it told nobody.
+        let executed = self.executed.get(&id).map_or(0, |seq| seq.0);
+        self.ever_executed.insert(id, executed);
     }
 
     /// Whether this replica's disk may have forgotten something that no recovery has made
@@ -706,7 +720,15 @@ impl Checker {
     /// What a replica showed to others it still has after a start.
     fn remembers_evidence(&mut self, id: ReplicaId, held: &[Verified<Evidence>]) {
         let shown = self.evidence.get(&id).into_iter().flatten();
-        let is_held = |one: &Evidence| held.iter().any(|held| **held == *one);
+        // One of a later life takes the place of another.
+        let is_held = |one: &Evidence| {
+            held.iter().any(|held| {
+                **held == *one
+                    || std::mem::discriminant::<Evidence>(held) == std::mem::discriminant(one)
+                        && held.accused().replica == one.accused().replica
+                        && held.accused().incarnation > one.accused().incarnation
+            })
+        };
         if let Some(lost) = shown.into_iter().find(|one| !is_held(one)) {
             let what = format!("{id:?} starts without the evidence that it has shown: {lost:?}");
             self.fail(Invariant::Durability, what);

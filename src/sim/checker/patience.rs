@@ -77,18 +77,29 @@ impl Checker {
     }
 
     /// Nobody leaves a primary as a convict, or passes over one that would have been next,
-    /// unless it is faulty.
+    /// that was never one.
     pub(super) fn passes_over(&mut self, id: ReplicaId, left: u64, to: u64, why: Suspicion) {
         let first = if why == Suspicion::Convicted { left } else { left + 1 };
         if why == Suspicion::Joined {
             return;
         }
         let primaries = (first..to).map(|view| self.cluster.primary(view));
-        let honest: Vec<ReplicaId> = primaries.filter(|one| !self.faulty.contains(one)).collect();
-        if !honest.is_empty() {
-            let what = format!("{id:?} goes from v{left} to v{to} past {honest:?}: {why:?}");
+        let wronged: Vec<ReplicaId> =
+            primaries.filter(|primary| !self.may_pass_over(id, *primary)).collect();
+        if !wronged.is_empty() {
+            let what = format!("{id:?} goes from v{left} to v{to} past {wronged:?}: {why:?}");
             self.fail(Invariant::FalseAccusation, what);
         }
+    }
+
+    /// Whether a replica may hold evidence against a primary, by all that it can know: of a
+    /// liar, of one whose disk forgot, or of such a one's life before.
+    pub(super) fn may_pass_over(&self, id: ReplicaId, primary: ReplicaId) -> bool {
+        let executed = self.executed.get(&id).map_or(0, |seq| seq.0);
+        !self.bears_convicts
+            && (self.faulty.contains(&primary)
+                || self.is_forgetful(primary)
+                || self.excused.contains_key(&primary) && self.is_before_life(primary, executed))
     }
 
     /// Nobody leaves a reliable primary whose view all reliable replicas entered in calm,

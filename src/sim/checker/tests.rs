@@ -512,6 +512,14 @@ const BREAKS: &[(&str, Invariant, Break)] = &[
     ("an honest primary that is left as a convict", Invariant::FalseAccusation, |checker| {
         checker.passes_over(r(2), 4, 5, Suspicion::Convicted);
     }),
+    (
+        "a liar that is left as a convict where that is borne",
+        Invariant::FalseAccusation,
+        |checker| {
+            checker.bear_convicts();
+            checker.passes_over(r(2), 3, 4, Suspicion::Convicted);
+        },
+    ),
     ("an honest primary that is passed over", Invariant::FalseAccusation, |checker| {
         checker.passes_over(r(2), 3, 5, Suspicion::NothingExecuted);
     }),
@@ -625,6 +633,9 @@ fn what_nobody_keeps_was_not_decided() {
     let on_disk = OnDisk { records: vec![&stable], states: &states, lost_state: false };
     kept.died(r(0), &on_disk);
     assert_eq!(kept.decided.get(&Seq(1)), Some(&digest), "its disk has settled it");
+    kept.decides_in(r(0), 1, Seq(1), digest);
+    kept.died(r(0), &empty);
+    assert_eq!(kept.decided.get(&Seq(1)), Some(&digest), "whatever becomes of it in later views");
 
     let mut shared = checker();
     let digest = decides_by_its_own_vote(&mut shared);
@@ -658,6 +669,19 @@ fn who_lost_its_disk_is_bound_again_once_it_has_recovered() {
     send(&mut checker, 1, &prepare(1, 0, 2, A), &[]);
     let seen = checker.violation.map(|violation| violation.invariant);
     assert_eq!(seen, Some(Invariant::Durability));
+}
+
+#[test]
+fn what_a_replica_executed_while_it_recovered_it_told_nobody() {
+    let mut checker = checker();
+    checker.excuse(r(1));
+    checker.has_executed(r(1), 8);
+    checker.restarted(r(1), Seq(4), std::iter::empty());
+    checker.absolve(r(1), Incarnation(1));
+    checker.may_answer_reads(r(1), 4, true);
+    assert_eq!(checker.violation, None);
+    checker.may_answer_reads(r(1), 3, true);
+    assert!(checker.violation.is_some());
 }
 
 #[test]

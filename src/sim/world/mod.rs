@@ -164,6 +164,9 @@ impl World {
             genesis,
             plan,
         };
+        if world.plan.bears_convicts {
+            world.checker.bear_convicts();
+        }
         world.people(&mut random);
         for (at, calamity) in world.plan.calamities.clone() {
             world.plan_at(at, Happening::Befalls { calamity: Box::new(calamity) });
