@@ -145,6 +145,8 @@ pub enum Fetch {
     Part(Seq, Path, Option<Seq>, u32),
     /// A checkpoint certificate above this number.
     Stable(Seq),
+    /// What the primary of this view proposed for a number.
+    Proposal(View, Seq),
 }
 
 /// A signed message of the asker that somebody else still holds.

@@ -245,6 +245,10 @@ impl<S: Scheme> Verifier<S> {
         match fetch {
             Fetch::NewView(view) => require_view(view)?,
             Fetch::Decided(seq) | Fetch::Part(seq, ..) | Fetch::Stable(seq) => require_number(seq)?,
+            Fetch::Proposal(view, seq) => {
+                require_view(view)?;
+                require_number(seq)?;
+            }
             Fetch::Batch(_) => {}
         }
         Ok(fetch)

@@ -358,7 +358,7 @@ impl Replica {
         }
     }
 
-    fn proposal_message(&self, slot: &super::slot::Slot) -> Option<PeerMessage> {
+    pub(super) fn proposal_message(&self, slot: &super::slot::Slot) -> Option<PeerMessage> {
         let proposal = slot.proposal.as_ref()?;
         let batch = self.bodies.get(&proposal.body.digest).cloned();
         let whole = batch.is_some() || proposal.body.digest == crate::message::batch::NULL;

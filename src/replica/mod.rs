@@ -8,6 +8,7 @@
 //! | file | rules of |
 //! | --- | --- |
 //! | `ordering` | the normal case: proposals, prepares, commits, decisions, execution |
+//! | `lacking` | proposals that others have agreed with and that are not here |
 //! | `gathering` | when a batch is worth its votes |
 //! | `vouching` | who checks what clients signed, and who waits for those who do |
 //! | `checkpoints` | checkpoints, the window, collection, divergence |
@@ -31,6 +32,7 @@ pub mod effects;
 mod evidence;
 pub mod executor;
 mod gathering;
+mod lacking;
 pub mod lives;
 mod ordering;
 pub mod pool;
@@ -171,6 +173,8 @@ pub struct Replica {
     peers: BTreeMap<ReplicaId, Peer>,
     heard: BTreeMap<ReplicaId, Heard>,
     wanted: BTreeMap<Digest, Wanted>,
+    /// By their numbers in the present view.
+    lacking: BTreeMap<Seq, lacking::Lacking>,
     transfer: Option<Transfer>,
     /// Parts of a state that a restart found on disk.
     kept_parts: Vec<(crate::service::tree::Path, crate::service::tree::Part)>,
@@ -285,6 +289,7 @@ impl Replica {
         self.charge(from)?;
         match fetch {
             Fetch::Batch(digest) => self.on_fetch_batch(from, digest),
+            Fetch::Proposal(view, seq) => self.on_fetch_proposal(from, view, seq),
             Fetch::Decided(seq) => self.on_fetch_decided(from, seq),
             Fetch::NewView(view) => self.on_fetch_new_view(from, view),
             Fetch::Part(seq, path, since, bytes) => {
@@ -299,6 +304,7 @@ impl Replica {
         self.tick_start();
         self.tick_status();
         self.tick_wanted();
+        self.tick_lacking();
         self.tick_transfer();
         self.tick_vouching();
         self.tick_convictions();
@@ -316,6 +322,7 @@ impl Replica {
             Some(self.status_due),
             self.start_deadline(),
             self.wanted_deadline(),
+            self.lacking_deadline(),
             self.transfer_deadline(),
             self.vouching_deadline(),
             self.conviction_deadline(),

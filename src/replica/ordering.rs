@@ -116,7 +116,10 @@ impl Replica {
         self.require_unpromised(&proposal.body)?;
         match batch {
             Proposed::Null => Err(Reject::NotChosen),
-            Proposed::Unfit(_, reject) => Err(reject),
+            Proposed::Unfit(_, reject) => {
+                self.slot_mut(seq).refused = Some(proposal);
+                Err(reject)
+            }
             Proposed::Unchecked(batch) => self.on_unchecked(proposal, batch),
         }
     }
@@ -205,7 +208,9 @@ impl Replica {
             self.store_body(batch);
         }
         let now = self.now.instant;
+        self.lacking.remove(&seq);
         let slot = self.slot_mut(seq);
+        let refused = slot.refused.take().and_then(|refused| proposal.conflict(&refused));
         slot.proposal = Some(proposal);
         slot.doubtful = None;
         slot.accepted = Some(now);
@@ -215,6 +220,7 @@ impl Replica {
         self.advance(seq);
         // The entry may have been decided before its body was here.
         self.execute_ready();
+        self.convict(refused);
     }
 
     // Votes.
@@ -234,6 +240,7 @@ impl Replica {
         }
         self.show_other_proposal(seq, digest, by.replica);
         self.reconsider(seq);
+        self.note_lacking(seq);
         self.advance(seq);
         Ok(())
     }
@@ -251,6 +258,7 @@ impl Replica {
         if let Counted::Conflicting(earlier) = self.slot_mut(seq).commits.count(vote.clone())? {
             self.convict(vote.conflict(&earlier));
         }
+        self.note_lacking(seq);
         self.advance(seq);
         Ok(())
     }

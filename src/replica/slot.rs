@@ -62,6 +62,9 @@ pub(super) struct Slot {
     pub(super) proposal: Option<Verified<Signed<PrePrepare>>>,
     /// A proposal that was not accepted yet.
     pub(super) doubtful: Option<Doubtful>,
+    /// One that was refused for what is in its batch. It was signed all the same: beside one
+    /// that is accepted it convicts.
+    pub(super) refused: Option<Verified<Signed<PrePrepare>>>,
     pub(super) prepares: Tally<Prepare>,
     pub(super) commits: Tally<Commit>,
     /// What the batch takes, if it came with the proposal.
@@ -84,6 +87,7 @@ impl Slot {
         Slot {
             proposal: None,
             doubtful: None,
+            refused: None,
             prepares: Tally::default(),
             commits: Tally::default(),
             bytes: 0,

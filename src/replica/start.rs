@@ -143,6 +143,7 @@ impl Replica {
             peers: BTreeMap::new(),
             heard: BTreeMap::new(),
             wanted: BTreeMap::new(),
+            lacking: BTreeMap::new(),
             transfer: None,
             kept_parts: recovered.parts,
             evidence: Vec::new(),

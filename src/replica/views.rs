@@ -33,6 +33,7 @@ impl Replica {
         self.waits.on_view_change(&self.settings);
         self.turns.forget();
         self.view = view;
+        self.lacking.clear();
         self.mode = Mode::Changing(Changing { gives_up: None, lacking_since: None });
         let body = ViewChange {
             view,
@@ -463,6 +464,7 @@ impl Replica {
         self.shown.retain(|_, certificate| certificate.view() == body.view);
         self.wishes.retain(|_, wish| wish.body.view > body.view);
         self.out.notice(Notice::Entered(body.view));
+        self.lacking.clear();
         self.promises.enter(body.view);
         if self.may_vote() {
             self.promises.forget_views_left();

@@ -48,6 +48,7 @@ impl Replica {
         }
         if !is_known {
             let body = Doubt::Unchecked(batch);
+            self.lacking.remove(&seq);
             self.slot_mut(seq).doubtful = Some(Doubtful { proposal, body, since: now });
         }
         self.reconsider(seq);
@@ -140,7 +141,7 @@ impl Replica {
                     }
                     self.reconsider(seq);
                 }
-                Err(_) => slot.doubtful = None,
+                Err(_) => slot.refused = slot.doubtful.take().map(|one| one.proposal),
             }
         }
         (proposer, proposer.map_or(Ok(()), |_| verdict.map(drop)))

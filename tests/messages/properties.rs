@@ -192,6 +192,7 @@ fn fetch() -> impl Strategy<Value = Fetch> {
             |(seq, path, since, bytes)| Fetch::Part(Seq(seq), path, since.map(Seq), bytes)
         ),
         number().prop_map(|seq| Fetch::Stable(Seq(seq))),
+        (number(), number()).prop_map(|(view, seq)| Fetch::Proposal(View(view), Seq(seq))),
     ]
 }
 

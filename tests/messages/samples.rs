@@ -73,6 +73,7 @@ variants! {
         NewView(_) => "new-view",
         Part(..) => "part",
         Stable(_) => "stable",
+        Proposal(..) => "proposal",
     }
     name_of_held, HELD, Held, "held": {
         PrePrepare(_) => "pre-prepare",
@@ -229,6 +230,7 @@ impl Samples {
             Fetch::NewView(View(2)),
             Fetch::Part(Seq(8), path(&[6, 6, 7]), None, 4096),
             Fetch::Stable(Seq(4)),
+            Fetch::Proposal(View(2), Seq(9)),
         ]
     }
 

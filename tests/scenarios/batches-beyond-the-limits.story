@@ -1,5 +1,6 @@
 # P14: a batch with more requests than allowed, and empty batches without end. The
-# first is refused, the others are accepted at a bounded rate only.
+# first is refused, and convicts its primary once that proposes another; the others are accepted
+# at a bounded rate only.
 
 cluster n=4 batch=2 k=8 l=32
 mute r0 all
@@ -13,4 +14,5 @@ batch F
 repeat 30: lie r0 pre-prepare F view=0 seq=$i to r1
 deliver
 ----
+r0 r1 r2 r3: has evidence against r0: two pre-prepares
 r1: refuses FillUpTooSoon from r0, 14 times

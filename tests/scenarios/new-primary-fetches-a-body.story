@@ -9,6 +9,7 @@ deliver
 crash r0
 heal
 lose commit
+lose pre-prepare to r1
 submit c1 put b 1 to r1 r2 r3
 hold batch
 pass 1100ms

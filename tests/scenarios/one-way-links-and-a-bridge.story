@@ -23,11 +23,8 @@ state
 replies c0 2
 agree
 ----
-r1 r2 r3: asks for view 1: NothingExecuted
-r0: asks for view 1: Joined
-r0 r1 r2 r3: enters view 1
 r0 r1 r2 r3: executes 2
-r0 r1 r2 r3: view 1, executed 2, stable 0, voting
+r0 r1 r2 r3: view 0, executed 2, stable 0, voting
 r0 r1 r2 r3: put over what 1 wrote at 2
 accepted
 2 entries executed alike

@@ -17,6 +17,7 @@ r3: view 0, executed 0, stable 0, voting
 crash r0 r1 r2
 restart r1 r2
 heal
+lose pre-prepare to r3
 repeat 20: submit c0 put a 4 number=4 to r1 r2 r3 ; pass 1s
 state
 replies c0 4

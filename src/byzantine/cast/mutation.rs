@@ -367,6 +367,10 @@ fn fetch_variants(fetch: &Fetch) -> Vec<Fetch> {
         Fetch::Decided(seq) => seqs(*seq).map(Fetch::Decided).to_vec(),
         Fetch::Stable(seq) => seqs(*seq).map(Fetch::Stable).to_vec(),
         Fetch::NewView(view) => around(view.0).map(|view| Fetch::NewView(View(view))).to_vec(),
+        Fetch::Proposal(view, seq) => {
+            let views = around(view.0).map(|view| Fetch::Proposal(View(view), *seq));
+            views.into_iter().chain(seqs(*seq).map(|seq| Fetch::Proposal(*view, seq))).collect()
+        }
         Fetch::Part(seq, path, since, bytes) => {
             let part = |seq, since, bytes| Fetch::Part(seq, path.clone(), since, bytes);
             let mut all = seqs(*seq).map(|seq| part(seq, *since, *bytes)).to_vec();

@@ -34,11 +34,12 @@ pub(super) fn flood(liar: &mut Liar, _: ReplicaId, message: PeerMessage) -> Vec<
 }
 
 fn any_fetch(liar: &mut Liar, seq: Seq) -> Fetch {
-    match liar.random.below(5) {
+    match liar.random.below(6) {
         0 => Fetch::Decided(seq),
         1 => Fetch::Stable(seq),
         2 => Fetch::Part(seq, Path::root(), None, u32::MAX),
         3 => Fetch::Batch(Digest::of(&seq.0.to_le_bytes())),
+        4 => Fetch::Proposal(View(seq.0 / 8), seq),
         _ => Fetch::NewView(View(seq.0)),
     }
 }

@@ -233,6 +233,8 @@ fn numbers_and_views_near_the_end_of_the_integer_are_refused() {
             Fetch::NewView(View(number)),
             Fetch::Decided(Seq(number)),
             Fetch::Stable(Seq(number)),
+            Fetch::Proposal(View(number), Seq(1)),
+            Fetch::Proposal(View(1), Seq(number)),
             Fetch::Part(Seq(number), quorate::service::tree::Path::root(), None, 1),
         ];
         for fetch in fetches {

@@ -289,6 +289,9 @@ impl World {
             PeerMessage::Fetch(Fetch::Batch(digest)) => {
                 format!("fetch batch {}", self.name(*digest))
             }
+            PeerMessage::Fetch(Fetch::Proposal(view, seq)) => {
+                format!("fetch proposal {seq} of view {view}")
+            }
             PeerMessage::Fetch(Fetch::Decided(seq)) => format!("fetch decided from {seq}"),
             PeerMessage::Fetch(Fetch::NewView(view)) => format!("fetch new-view {view}"),
             PeerMessage::Fetch(Fetch::Part(seq, ..)) => format!("fetch part of {seq}"),

@@ -1,0 +1,101 @@
+//! Proposals that others have agreed with and that are not here (§ Normal case, 4).
+//!
+//! A primary may leave backups out, or tell them something else. The rest can decide without
+//! one, as long as everything of everybody else arrives, and without two they cannot; each
+//! learns by its status what it lacks, now and then. So they do not wait for that: the signed
+//! proposal is as good from whoever else has it. A liar's vote alone brings it a few questions.
+
+use super::slot::Slot;
+use super::{Replica, To};
+use crate::message::{Fetch, PeerMessage, Reject};
+use crate::types::{Digest, Instant, ReplicaId, Seq, Span, View};
+use std::collections::BTreeSet;
+
+/// A proposal that is looked for.
+pub(super) struct Lacking {
+    asked: usize,
+    due: Instant,
+}
+
+impl Replica {
+    /// Somebody voted about this number. If that is about what is not proposed here, the
+    /// proposal is on its way, or has to be looked for.
+    pub(super) fn note_lacking(&mut self, seq: Seq) {
+        if !self.lacking.contains_key(&seq) && !self.who_has_what_lacks(seq).is_empty() {
+            let due = self.now.instant.plus(self.grace());
+            self.lacking.insert(seq, Lacking { asked: 0, due });
+        }
+    }
+
+    /// Who voted for what is neither proposed here nor decided.
+    fn who_has_what_lacks(&self, seq: Seq) -> BTreeSet<ReplicaId> {
+        let slot = self.slot(seq).filter(|_| !self.decided.contains_key(&seq));
+        slot.map(Slot::who_has_what_lacks).unwrap_or_default()
+    }
+
+    /// How much later than others' votes a proposal may come: as long as agreement takes.
+    fn grace(&self) -> Span {
+        let (usual, most) = (self.waits.usual_agreement(), self.settings.fetch_timeout);
+        if usual == Span::default() { most } else { usual.min(most) }
+    }
+
+    pub(super) fn lacking_deadline(&self) -> Option<Instant> {
+        self.lacking.values().map(|lacking| lacking.due).min()
+    }
+
+    /// Asks those who have what is not here, one after another.
+    pub(super) fn tick_lacking(&mut self) {
+        let now = self.now.instant;
+        if self.lacking_deadline().is_none_or(|due| due > now) {
+            return;
+        }
+        let (view, again) = (self.view, now.plus(self.grace().times(2)));
+        let mut lacking = std::mem::take(&mut self.lacking);
+        lacking.retain(|seq, one| {
+            if one.due > now {
+                return true;
+            }
+            let holders = self.who_has_what_lacks(*seq);
+            let holder = holders.iter().nth(one.asked % holders.len().max(1));
+            if let Some(holder) = holder {
+                let message = PeerMessage::Fetch(Fetch::Proposal(view, *seq));
+                self.out.send_free(To::Peer(*holder), message);
+            }
+            (one.asked, one.due) = (one.asked + 1, again);
+            holder.is_some()
+        });
+        self.lacking = lacking;
+    }
+
+    /// Sends a proposal that was accepted here, as its primary signed it.
+    pub(super) fn on_fetch_proposal(
+        &mut self,
+        from: ReplicaId,
+        view: View,
+        seq: Seq,
+    ) -> Result<(), Reject> {
+        let slot = self.slot(seq).filter(|_| self.view == view);
+        let message = slot.and_then(|slot| self.proposal_message(slot)).ok_or(Reject::NotHere)?;
+        self.answer(from, message);
+        Ok(())
+    }
+}
+
+impl Slot {
+    /// Who voted for what is not proposed here; nobody if something is accepted.
+    fn who_has_what_lacks(&self) -> BTreeSet<ReplicaId> {
+        if self.proposal.is_some() {
+            return BTreeSet::new();
+        }
+        let doubtful = self.doubtful.as_ref().map(|one| one.body.digest());
+        let digests = self.prepares.digests().chain(self.commits.digests());
+        let lacking: BTreeSet<Digest> = digests.filter(|one| Some(*one) != doubtful).collect();
+        lacking
+            .into_iter()
+            .flat_map(|digest| {
+                let prepared = self.prepares.matching(digest).map(|vote| vote.body.by.replica);
+                prepared.chain(self.commits.matching(digest).map(|vote| vote.body.by.replica))
+            })
+            .collect()
+    }
+}
