@@ -8,11 +8,16 @@
 use super::effects::Record;
 use super::{Notice, Replica, Suspicion, To};
 use crate::message::{Evidence, PeerMessage, Reject, Verified};
-use crate::types::{Instant, ReplicaId, View};
+use crate::types::{Incarnation, Instant, ReplicaId, View};
+use crate::wire;
 use std::mem::discriminant;
 
 /// The most records of evidence kept; one convicts, more are a courtesy.
 pub const MOST_EVIDENCE: usize = 64;
+
+/// A larger record is not kept. A liar could fill two openings with what it likes, and every
+/// log begins with all the records there are.
+const LARGEST_EVIDENCE: usize = 4 << 20;
 
 impl Replica {
     /// Keeps a record of a lie, and shows it to the others once.
@@ -31,22 +36,34 @@ impl Replica {
         }
     }
 
-    /// One record for each liar and kind is enough, unless it is of a life that is over and
-    /// the new one is not. A liar makes up lives as it likes.
+    /// One record for each liar and kind is enough: one of its present life, if there is any,
+    /// or else the first. A liar makes up lives as it likes, and begins them.
     fn take_evidence(&mut self, evidence: Verified<Evidence>) -> bool {
-        let is_new = self.is_of_present_life(&evidence);
-        let makes_superfluous = |one: &Verified<Evidence>| {
+        let is_alike = |one: &Verified<Evidence>| {
             one.accused().replica == evidence.accused().replica
                 && discriminant::<Evidence>(one) == discriminant::<Evidence>(&evidence)
-                && (self.is_of_present_life(one) || !is_new)
         };
-        if self.evidence.len() >= MOST_EVIDENCE || self.evidence.iter().any(makes_superfluous) {
+        let known = self.evidence.iter().position(is_alike);
+        let is_settled = known.is_some_and(|known| {
+            !self.is_of_present_life(&evidence) || self.is_of_present_life(&self.evidence[known])
+        });
+        let is_full = known.is_none() && self.evidence.len() >= MOST_EVIDENCE;
+        if is_settled || is_full || wire::size(&*evidence) > LARGEST_EVIDENCE {
             return false;
         }
         self.out.record(Record::Evidence(Evidence::clone(&evidence)));
         self.out.notice(Notice::Evidence(Evidence::clone(&evidence)));
-        self.evidence.push(evidence);
+        self.keep_evidence(evidence);
         true
+    }
+
+    /// In the place of the one that it supersedes; also of what the log holds.
+    pub(super) fn keep_evidence(&mut self, evidence: Verified<Evidence>) {
+        self.evidence.retain(|one| {
+            one.accused().replica != evidence.accused().replica
+                || discriminant::<Evidence>(one) != discriminant::<Evidence>(&evidence)
+        });
+        self.evidence.push(evidence);
     }
 
     /// Whether it is about the life that the accused is in, or one that it pretends to: no
@@ -56,11 +73,46 @@ impl Replica {
         accused.incarnation >= self.executor.lives().current(accused.replica)
     }
 
-    /// What convicts another replica in its present life, if anything does.
-    pub(super) fn evidence_against(&self, replica: ReplicaId) -> Option<&Verified<Evidence>> {
-        self.evidence.iter().find(|one| {
-            replica != self.id && one.accused().replica == replica && self.is_of_present_life(one)
+    /// What convicts a replica in its present life, or in this one if that is later.
+    fn against(
+        &self,
+        replica: ReplicaId,
+        life: Incarnation,
+    ) -> impl Iterator<Item = &Verified<Evidence>> {
+        self.evidence.iter().filter(move |one| {
+            let accused = one.accused();
+            accused.replica == replica
+                && accused.incarnation >= life
+                && self.is_of_present_life(one)
         })
+    }
+
+    fn is_convicted(&self, replica: ReplicaId) -> bool {
+        self.against(replica, Incarnation::FIRST).next().is_some()
+    }
+
+    /// The smallest record that convicts a replica, if any does.
+    pub(super) fn evidence_against(&self, replica: ReplicaId) -> Option<&Verified<Evidence>> {
+        self.against(replica, Incarnation::FIRST).min_by_key(|one| wire::size::<Evidence>(one))
+    }
+
+    /// Whether convicts are left out. Where there are more than may be faulty, hardly anybody
+    /// would be left who could lead: then they serve like others.
+    fn leaves_out_convicts(&self) -> bool {
+        let convicted = self.committee.replicas().filter(|one| self.is_convicted(*one)).count();
+        !self.bears_convicts && convicted <= self.committee.faults()
+    }
+
+    /// Whether another leads the present view, and is convicted. It may have opened that in a
+    /// life that this replica has not seen begin yet.
+    fn is_led_by_convict(&self) -> bool {
+        let primary = self.primary();
+        let opening = self.opening.as_ref().map(|opening| opening.new_view.body.by);
+        let opened = opening.filter(|by| by.replica == primary && self.is_active());
+        let life = opened.map_or(Incarnation::FIRST, |by| by.incarnation);
+        primary != self.id
+            && self.against(primary, life).next().is_some()
+            && self.leaves_out_convicts()
     }
 
     /// From here on a primary stays in office though evidence convicts it. For the
@@ -69,12 +121,11 @@ impl Replica {
         self.bears_convicts = true;
     }
 
-    /// The first view from this one on whose primary is not convicted.
+    /// The first view from this one on that this replica leads, or one that is not convicted.
     pub(super) fn past_convicts(&self, view: View) -> View {
+        let is_out = |primary: ReplicaId| primary != self.id && self.is_convicted(primary);
         let mut view = view;
-        // Its own at the latest: nobody convicts itself.
-        while !self.bears_convicts && self.evidence_against(self.committee.primary(view)).is_some()
-        {
+        while is_out(self.committee.primary(view)) && self.leaves_out_convicts() {
             view = view.next();
         }
         view
@@ -82,15 +133,21 @@ impl Replica {
 
     /// When it leaves the view for what its primary is convicted of: at once.
     pub(super) fn conviction_deadline(&self) -> Option<Instant> {
-        let leaves = self.may_vote() && self.past_convicts(self.view) != self.view;
+        let leaves = self.may_vote() && self.is_led_by_convict();
         leaves.then_some(self.now.instant)
     }
 
     /// Whoever is convicted is no primary: it is not waited for, and not given a chance.
     pub(super) fn tick_convictions(&mut self) {
         if self.conviction_deadline().is_some() {
-            self.waits.was_orderly();
             self.suspect(Suspicion::Convicted);
+        }
+    }
+
+    /// A view is left. If a convict leads it, the next one needs no more time for that.
+    pub(super) fn note_convict_left(&mut self) {
+        if self.is_led_by_convict() {
+            self.waits.was_orderly();
         }
     }
 }

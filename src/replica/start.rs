@@ -263,7 +263,7 @@ impl Replica {
             Recalled::NewView(new_view, shown) => self.recall_new_view(Opening { new_view, shown }),
             // The log may repeat itself after a compaction.
             Recalled::Evidence(evidence) if self.evidence.contains(&evidence) => {}
-            Recalled::Evidence(evidence) => self.evidence.push(evidence),
+            Recalled::Evidence(evidence) => self.keep_evidence(evidence),
             Recalled::Recovering(nonce) => {
                 self.standing = Standing::Recovering { nonce, ask_again: self.now.instant };
             }

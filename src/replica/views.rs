@@ -30,6 +30,7 @@ impl Replica {
         let view = self.past_convicts(view);
         self.out.notice(Notice::Suspects { left: self.view, asked: view, why });
         self.keep_waiting_for_undecided();
+        self.note_convict_left();
         self.waits.on_view_change(&self.settings);
         self.turns.forget();
         self.view = view;

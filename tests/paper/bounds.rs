@@ -1,9 +1,9 @@
 //! § Bounds.
 
-use crate::support::{Solo, first_life, put};
+use crate::support::{Solo, first_life, life, put};
 use crate::world::parameters;
 use quorate::message::{
-    Batch, Commit, Evidence, Parameters, PeerMessage, Reject, Signed, SlotStatus,
+    Batch, Commit, Evidence, NewView, Parameters, PeerMessage, Reject, Signed, SlotStatus,
 };
 use quorate::replica::Settings;
 use quorate::types::{Committee, Digest, ReplicaId, Seq, View};
@@ -88,6 +88,35 @@ fn evidence_from_another_is_kept() {
     assert_eq!(solo.replica().evidence().len(), 1);
     let out = solo.peer(2, PeerMessage::Evidence(evidence));
     assert_eq!(out.reject(), Some(Reject::Duplicate));
+}
+
+/// One record of each liar and kind is kept, whatever lives it makes up; and none that is so
+/// large that logs would be full of them.
+#[test]
+fn evidence_is_bounded_in_number_and_in_bytes() {
+    let mut solo = Solo::new(3);
+    let show = |solo: &mut Solo, evidence| solo.peer(2, PeerMessage::Evidence(evidence)).reject();
+    for incarnation in 0..3 {
+        let by = life(1, incarnation);
+        let body = |digest| Commit { view: View(0), seq: Seq(1), digest, by };
+        let one: Signed<Commit> = solo.sign(1, body(Digest::of(b"one")));
+        let other = solo.sign(1, body(Digest::of(b"other")));
+        let expected = (incarnation > 0).then_some(Reject::Duplicate);
+        assert_eq!(show(&mut solo, Evidence::Commit(one, other)), expected);
+    }
+    let opening = |solo: &Solo, many| {
+        let by = first_life(1);
+        let proposal = solo.pre_prepare(1, 1, Digest::of(b"one"));
+        let pre_prepares = vec![proposal; many].into();
+        solo.sign(1, NewView { view: View(1), by, view_changes: vec![].into(), pre_prepares })
+    };
+    let pair = |one, other| Evidence::NewView(Box::new(one), Box::new(other));
+    let large = pair(opening(&solo, 40_000), opening(&solo, 1));
+    assert_eq!(show(&mut solo, large), Some(Reject::Duplicate));
+    assert_eq!(solo.replica().evidence().len(), 1);
+    let small = pair(opening(&solo, 1), opening(&solo, 2));
+    assert_eq!(show(&mut solo, small), None);
+    assert_eq!(solo.replica().evidence().len(), 2);
 }
 
 /// Bodies are bounded: what nobody asked for is not kept.
