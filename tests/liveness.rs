@@ -450,7 +450,7 @@ impl Run {
             assert!(held.prepared <= window, "{id:?} {held:?}");
             assert!(held.decided <= window, "{id:?} {held:?}");
             assert!(held.bodies <= 3 * window, "{id:?} {held:?}");
-            assert!(held.wanted <= 2 * window, "{id:?} {held:?}");
+            assert!(held.wanted <= 3 * window, "{id:?} {held:?}");
             assert!(held.wishes <= n, "{id:?} {held:?}");
         }
     }

@@ -43,9 +43,13 @@ impl Replica {
             one.accused().replica == evidence.accused().replica
                 && discriminant::<Evidence>(one) == discriminant::<Evidence>(&evidence)
         };
-        let known = self.evidence.iter().position(is_alike);
+        let known = self.evidence.iter().find(|one| is_alike(one));
+        let current = self.executor.lives().current(evidence.accused().replica);
         let is_settled = known.is_some_and(|known| {
-            !self.is_of_present_life(&evidence) || self.is_of_present_life(&self.evidence[known])
+            let (old, new) = (known.accused().incarnation, evidence.accused().incarnation);
+            // One that others have seen begin may be the next here.
+            let may_be_present = new >= current && (old < current || new <= current.next());
+            new <= old || !may_be_present
         });
         let is_full = known.is_none() && self.evidence.len() >= MOST_EVIDENCE;
         if is_settled || is_full || wire::size(&*evidence) > LARGEST_EVIDENCE {

@@ -3,13 +3,20 @@
 //! A primary may leave backups out, or tell them something else. The rest can decide without
 //! one, as long as everything of everybody else arrives, and without two they cannot; each
 //! learns by its status what it lacks, now and then. So they do not wait for that: the signed
-//! proposal is as good from whoever else has it. A liar's vote alone brings it a few questions.
+//! proposal is as good from whoever else has it. A liar's vote alone brings it a few questions,
+//! ever more rarely, and only about numbers that could be under way.
 
 use super::slot::Slot;
 use super::{Replica, To};
 use crate::message::{Fetch, PeerMessage, Reject};
 use crate::types::{Digest, Instant, ReplicaId, Seq, Span, View};
 use std::collections::BTreeSet;
+
+/// The first question comes no sooner than this part of the time that is left for answers.
+const MOST_OFTEN: u64 = 64;
+
+/// The pause between two doubles so often at most.
+const MOST_DOUBLED: usize = 16;
 
 /// A proposal that is looked for.
 pub(super) struct Lacking {
@@ -21,22 +28,30 @@ impl Replica {
     /// Somebody voted about this number. If that is about what is not proposed here, the
     /// proposal is on its way, or has to be looked for.
     pub(super) fn note_lacking(&mut self, seq: Seq) {
-        if !self.lacking.contains_key(&seq) && !self.who_has_what_lacks(seq).is_empty() {
+        if !self.is_primary()
+            && !self.lacking.contains_key(&seq)
+            && !self.who_has_what_lacks(seq).is_empty()
+        {
             let due = self.now.instant.plus(self.grace());
             self.lacking.insert(seq, Lacking { asked: 0, due });
         }
     }
 
-    /// Who voted for what is neither proposed here nor decided.
+    /// Which others voted for what is neither proposed here nor decided.
     fn who_has_what_lacks(&self, seq: Seq) -> BTreeSet<ReplicaId> {
         let slot = self.slot(seq).filter(|_| !self.decided.contains_key(&seq));
-        slot.map(Slot::who_has_what_lacks).unwrap_or_default()
+        let mut holders = slot.map(Slot::who_has_what_lacks).unwrap_or_default();
+        holders.remove(&self.id);
+        holders
     }
 
     /// How much later than others' votes a proposal may come: as long as agreement takes.
     fn grace(&self) -> Span {
-        let (usual, most) = (self.waits.usual_agreement(), self.settings.fetch_timeout);
-        if usual == Span::default() { most } else { usual.min(most) }
+        let most = self.settings.fetch_timeout;
+        match self.waits.usual_of_any_view() {
+            Some(usual) => usual.clamp(Span(most.0 / MOST_OFTEN), most),
+            None => most,
+        }
     }
 
     pub(super) fn lacking_deadline(&self) -> Option<Instant> {
@@ -49,19 +64,24 @@ impl Replica {
         if self.lacking_deadline().is_none_or(|due| due > now) {
             return;
         }
-        let (view, again) = (self.view, now.plus(self.grace().times(2)));
+        let (view, grace, most) = (self.view, self.grace(), self.waits.patience);
+        let last = self.executed().plus(self.settings.pipeline.saturating_mul(2));
         let mut lacking = std::mem::take(&mut self.lacking);
         lacking.retain(|seq, one| {
             if one.due > now {
                 return true;
             }
             let holders = self.who_has_what_lacks(*seq);
-            let holder = holders.iter().nth(one.asked % holders.len().max(1));
-            if let Some(holder) = holder {
+            let count = holders.len().max(1);
+            let turn = usize::try_from(seq.0 % count as u64).unwrap_or(0);
+            let holder = holders.iter().nth((turn + one.asked) % count);
+            if let Some(holder) = holder.filter(|_| *seq <= last) {
                 let message = PeerMessage::Fetch(Fetch::Proposal(view, *seq));
                 self.out.send_free(To::Peer(*holder), message);
             }
-            (one.asked, one.due) = (one.asked + 1, again);
+            one.asked += 1;
+            let pause = grace.times(1 << one.asked.min(MOST_DOUBLED)).min(most);
+            one.due = now.plus(pause);
             holder.is_some()
         });
         self.lacking = lacking;

@@ -421,7 +421,7 @@ impl Replica {
             promises: self.promises.held(),
             wishes: self.wishes.len(),
             waiting: self.pool.held(),
-            wanted: self.wanted.len(),
+            wanted: self.wanted.len() + self.lacking.len(),
             checkpoints: self.checkpoints.held(),
             evidence: self.evidence.len(),
         }
@@ -534,7 +534,7 @@ pub struct Held {
     pub wishes: usize,
     /// Requests that wait; at most four windows for each client.
     pub waiting: usize,
-    /// Batches asked for; at most two for each number of the window.
+    /// Batches asked for; at most two for each number of the window, and one proposal.
     pub wanted: usize,
     /// Checkpoints of this replica and votes about them.
     pub checkpoints: usize,

@@ -117,7 +117,7 @@ impl Replica {
         match batch {
             Proposed::Null => Err(Reject::NotChosen),
             Proposed::Unfit(_, reject) => {
-                self.slot_mut(seq).refused = Some(proposal);
+                self.refuse(proposal);
                 Err(reject)
             }
             Proposed::Unchecked(batch) => self.on_unchecked(proposal, batch),
@@ -199,6 +199,7 @@ impl Replica {
     /// Takes a proposal into its slot, and goes as far as that leads: one of its own, one
     /// that the view's opening chose, or one that is genuine.
     fn accept(&mut self, proposal: Verified<Signed<PrePrepare>>, batch: Option<Batch>) {
+        self.compare_with_refused(&proposal);
         let seq = proposal.body.seq;
         let (mut known, mut bytes) = (Vec::new(), 0);
         if let Some(batch) = batch {
@@ -210,7 +211,6 @@ impl Replica {
         let now = self.now.instant;
         self.lacking.remove(&seq);
         let slot = self.slot_mut(seq);
-        let refused = slot.refused.take().and_then(|refused| proposal.conflict(&refused));
         slot.proposal = Some(proposal);
         slot.doubtful = None;
         slot.accepted = Some(now);
@@ -220,6 +220,22 @@ impl Replica {
         self.advance(seq);
         // The entry may have been decided before its body was here.
         self.execute_ready();
+    }
+
+    /// A proposal whose batch nobody agrees with. It is signed all the same, and beside another
+    /// for the same number it convicts.
+    pub(super) fn refuse(&mut self, proposal: Verified<Signed<PrePrepare>>) {
+        self.compare_with_refused(&proposal);
+        let slot = self.slot_mut(proposal.body.seq);
+        let doubtful = slot.doubtful.as_ref().and_then(|one| proposal.conflict(&one.proposal));
+        slot.refused.get_or_insert(proposal);
+        self.convict(doubtful);
+    }
+
+    /// Whether another than this was refused for its number.
+    pub(super) fn compare_with_refused(&mut self, proposal: &Verified<Signed<PrePrepare>>) {
+        let slot = self.slot(proposal.body.seq);
+        let refused = slot.and_then(|slot| proposal.conflict(slot.refused.as_ref()?));
         self.convict(refused);
     }
 

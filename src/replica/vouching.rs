@@ -33,6 +33,7 @@ impl Replica {
         batch: Unchecked,
     ) -> Result<(), Reject> {
         let (seq, time, now) = (proposal.body.seq, batch.time(), self.now.instant);
+        self.compare_with_refused(&proposal);
         let earlier = self.slot(seq).and_then(|slot| slot.doubtful.clone());
         let is_known = earlier.as_ref().is_some_and(|one| one.body.digest() == batch.digest());
         if let Some(earlier) = earlier.filter(|_| !is_known) {
@@ -48,7 +49,6 @@ impl Replica {
         }
         if !is_known {
             let body = Doubt::Unchecked(batch);
-            self.lacking.remove(&seq);
             self.slot_mut(seq).doubtful = Some(Doubtful { proposal, body, since: now });
         }
         self.reconsider(seq);
@@ -134,14 +134,17 @@ impl Replica {
         let proposer = (!waiting.is_empty()).then(|| self.primary());
         for seq in waiting {
             let slot = self.slot_mut(seq);
-            match &verdict {
-                Ok(batch) => {
-                    if let Some(doubtful) = &mut slot.doubtful {
-                        doubtful.body = Doubt::Genuine(batch.clone());
-                    }
+            match (&verdict, &mut slot.doubtful) {
+                (Ok(batch), Some(doubtful)) => {
+                    doubtful.body = Doubt::Genuine(batch.clone());
                     self.reconsider(seq);
                 }
-                Err(_) => slot.refused = slot.doubtful.take().map(|one| one.proposal),
+                (Err(_), doubtful) => {
+                    if let Some(doubtful) = doubtful.take() {
+                        self.refuse(doubtful.proposal);
+                    }
+                }
+                (Ok(_), None) => {}
             }
         }
         (proposer, proposer.map_or(Ok(()), |_| verdict.map(drop)))

@@ -150,6 +150,11 @@ impl Waits {
         median(&self.agreement)
     }
 
+    /// How long agreement takes, in whichever view; nothing before there was any.
+    pub(super) fn usual_of_any_view(&self) -> Option<Span> {
+        (!self.agreements.is_empty()).then(|| median(&self.agreements))
+    }
+
     /// Whether the primary takes far longer to propose than agreement takes.
     fn is_slow(&self, settings: &Settings) -> bool {
         if self.ordering.len() < LEAST_SAMPLES || self.agreement.len() < LEAST_SAMPLES {

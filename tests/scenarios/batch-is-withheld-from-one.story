@@ -14,7 +14,6 @@ pass 1s
 state
 value a
 ----
-r0: refuses FromSelf from r1
 r3: refuses WrongDigest from r0
 r0 r1 r2 r3: executes 1
 r0 r1 r2 r3: view 0, executed 1, stable 0, voting

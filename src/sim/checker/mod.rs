@@ -760,7 +760,7 @@ impl Checker {
             ("promises", promises, 4 * window + 2),
             ("view-changes", held.wishes, n),
             ("waiting items", held.waiting, 4 * self.cluster.client_window * clients + 2 * n),
-            ("wanted batches", held.wanted, 2 * window),
+            ("what is asked for", held.wanted, 3 * window),
             ("checkpoints", held.checkpoints, 2 * checkpoints + 2 * n * checkpoints),
             ("evidence", held.evidence, 64),
         ];
