@@ -90,8 +90,9 @@ fn evidence_from_another_is_kept() {
     assert_eq!(out.reject(), Some(Reject::Duplicate));
 }
 
-/// One record of each liar and kind is kept, whatever lives it makes up; and none that is so
-/// large that logs would be full of them.
+/// One record of each liar and kind is kept, though another may be of the life that begins
+/// next, and whatever lives the liar makes up; and none that is so large that logs would be
+/// full of them.
 #[test]
 fn evidence_is_bounded_in_number_and_in_bytes() {
     let mut solo = Solo::new(3);
@@ -101,8 +102,9 @@ fn evidence_is_bounded_in_number_and_in_bytes() {
         let body = |digest| Commit { view: View(0), seq: Seq(1), digest, by };
         let one: Signed<Commit> = solo.sign(1, body(Digest::of(b"one")));
         let other = solo.sign(1, body(Digest::of(b"other")));
-        let expected = (incarnation > 0).then_some(Reject::Duplicate);
+        let expected = (incarnation > 1).then_some(Reject::Duplicate);
         assert_eq!(show(&mut solo, Evidence::Commit(one, other)), expected);
+        assert_eq!(solo.replica().evidence().len(), 1);
     }
     let opening = |solo: &Solo, many| {
         let by = first_life(1);
