@@ -6,10 +6,13 @@ use super::access::{Asking, HOW_WRITTEN, Output, on_runtime, print, print_json};
 use super::{Exit, Failure};
 use crate::client::{Silence, Survey, Told, is_refused};
 use crate::config::ClusterFile;
-use crate::crypto::Ed25519;
-use crate::message::{Evidence, Verified, Verifier};
-use crate::node::status::Exhibit;
-use crate::types::{Committee, Digest, ReplicaId};
+use crate::crypto::{Ed25519, Signature};
+use crate::message::{
+    Body, Checkpoint, CheckpointCertificate, Commit, Evidence, NewView, PrePrepare, Prepare,
+    Signed, Verified, Verifier, ViewChange, Voter,
+};
+use crate::node::status::{Exhibit, hex};
+use crate::types::{Committee, Digest, ReplicaId, Seq, View};
 use crate::wire;
 use clap::{Args, Subcommand};
 use comfy_table::{Table, presets::NOTHING};
@@ -265,8 +268,10 @@ pub(super) fn verifier(cluster: &Path) -> Result<Verifier<Ed25519>, Failure> {
     Ok(Verifier::new(genesis, Ed25519))
 }
 
+/// A record's name: the same whichever of the two statements somebody heard first.
 fn id(record: &Evidence) -> String {
-    Digest::of(&wire::encode(record)).short()
+    let [one, other] = both_statements(record).map(|statement| statement.signature.0);
+    Digest::of_parts(&[&one.min(other), &one.max(other)]).short()
 }
 
 fn table(found: &BTreeMap<String, Found>) -> Table {
@@ -291,29 +296,92 @@ fn in_json(found: &Found) -> Value {
         "incarnation": accused.incarnation.0,
         "what": in_words(&found.record),
         "held_by": found.holders.iter().map(|one| one.0).collect::<Vec<_>>(),
-        "record": crate::node::status::hex(&wire::encode(&*found.record)),
+        "record": hex(&wire::encode(&*found.record)),
     })
 }
 
 fn in_full(found: &Found) -> String {
-    let (one, other) = both_statements(&found.record);
+    let [one, other] = both_statements(&found.record).map(|statement| statement.in_words());
     format!(
-        "{}.\nHeld by replicas {}. Both signatures are checked.\n\nOne statement:\n{one}\n\nThe \
-         other:\n{other}\n\nThe record itself is in the JSON form, and --save keeps it.\n",
+        "{}.\nHeld by replicas {}. Both signatures are checked.\n\nOne statement:\n{one}\nThe \
+         other:\n{other}\nThe record itself is in the JSON form, and --save keeps it.\n",
         in_words(&found.record),
         holders(found)
     )
 }
 
-fn both_statements(evidence: &Evidence) -> (String, String) {
-    match evidence {
-        Evidence::PrePrepare(one, other) => (format!("{one:#?}"), format!("{other:#?}")),
-        Evidence::Prepare(one, other) => (format!("{one:#?}"), format!("{other:#?}")),
-        Evidence::Commit(one, other) => (format!("{one:#?}"), format!("{other:#?}")),
-        Evidence::Checkpoint(one, other) => (format!("{one:#?}"), format!("{other:#?}")),
-        Evidence::ViewChange(one, other) => (format!("{one:#?}"), format!("{other:#?}")),
-        Evidence::NewView(one, other) => (format!("{one:#?}"), format!("{other:#?}")),
+/// One of the two.
+struct Statement {
+    says: String,
+    by: Voter,
+    signature: Signature,
+}
+
+impl Statement {
+    fn of<T: Body>(signed: &Signed<T>, by: Voter, says: String) -> Statement {
+        Statement { says, by, signature: signed.signature }
     }
+
+    fn in_words(&self) -> String {
+        format!(
+            "  {}\n  signed by replica {}, in its life {}: {}\n",
+            self.says,
+            self.by.replica,
+            self.by.incarnation.0,
+            hex(&self.signature.0)
+        )
+    }
+}
+
+fn both_statements(evidence: &Evidence) -> [Statement; 2] {
+    let vote = |what: &str, view: View, seq: Seq, digest: Digest| {
+        format!("{what} number {seq} of view {view}, batch {}", hex(&digest.0))
+    };
+    match evidence {
+        Evidence::PrePrepare(one, other) => [one, other].map(|one| {
+            let PrePrepare { view, seq, digest, by } = one.body;
+            Statement::of(one, by, vote("a proposal for", view, seq, digest))
+        }),
+        Evidence::Prepare(one, other) => [one, other].map(|one| {
+            let Prepare { view, seq, digest, by } = one.body;
+            Statement::of(one, by, vote("a prepare for", view, seq, digest))
+        }),
+        Evidence::Commit(one, other) => [one, other].map(|one| {
+            let Commit { view, seq, digest, by } = one.body;
+            Statement::of(one, by, vote("a commit for", view, seq, digest))
+        }),
+        Evidence::Checkpoint(one, other) => [one, other].map(|one| {
+            let Checkpoint { seq, digest, by } = one.body;
+            Statement::of(one, by, format!("checkpoint {seq}, state {}", hex(&digest.0)))
+        }),
+        Evidence::ViewChange(one, other) => [one, other].map(|one| {
+            let ViewChange { view, by, stable, prepared } = &one.body;
+            let stable = stable.as_ref().map_or(Seq::GENESIS, CheckpointCertificate::seq);
+            let says = format!(
+                "a wish for view {view}, from checkpoint {stable} on, with certificates for {}",
+                in_list(prepared.iter().map(|one| (one.seq(), one.digest())))
+            );
+            Statement::of(one, *by, says)
+        }),
+        Evidence::NewView(one, other) => [one, other].map(|one| {
+            let NewView { view, by, view_changes, pre_prepares } = &one.body;
+            let askers: Vec<String> =
+                view_changes.iter().map(|wish| wish.body.by.replica.to_string()).collect();
+            let says = format!(
+                "the opening of view {view}, as replicas {} asked, which proposes {}",
+                askers.join(", "),
+                in_list(pre_prepares.iter().map(|one| (one.body.seq, one.body.digest)))
+            );
+            Statement::of(one, *by, says)
+        }),
+    }
+}
+
+/// Numbers and what is said about them.
+fn in_list(places: impl Iterator<Item = (Seq, Digest)>) -> String {
+    let places: Vec<String> =
+        places.map(|(seq, digest)| format!("{} at {seq}", digest.short())).collect();
+    if places.is_empty() { "nothing".to_owned() } else { places.join(", ") }
 }
 
 /// The record that these hexadecimal digits are, checked.

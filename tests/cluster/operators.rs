@@ -125,7 +125,9 @@ fn status_counts_what_can_be_lost_and_evidence_convicts() {
     let listed: Value = serde_json::from_str(&text(&listed)).expect("one object");
     assert_eq!(listed["records"][0]["replica"], 1);
     let id = listed["records"][0]["id"].as_str().expect("an id");
-    assert_eq!(asked(&folder, &["evidence", "show", id, "--save", "lie"]).status.code(), Some(0));
+    let shown = asked(&folder, &["evidence", "show", id, "--save", "lie"]);
+    assert_eq!(shown.status.code(), Some(0));
+    assert_eq!(text(&shown).matches("signed by replica 1, in its life 0: ").count(), 2);
     let verify = ["evidence", "verify", "lie", "--cluster", "cluster/config/cluster.toml"];
     assert_eq!(quorate(&folder, &verify).status.code(), Some(0));
 
