@@ -206,8 +206,9 @@ impl List {
             some => Err(Failure::new(
                 Exit::NotVerified,
                 format!(
-                    "{some} records hold, against replica {}: whoever signed two statements that \
-                     conflict lies, or runs twice; 'quorate evidence show ID' shows one in full",
+                    "{}, against replica {}: whoever signed two statements that conflict lies, or \
+                     runs twice; 'quorate evidence show ID' shows one in full",
+                    records_hold(some),
                     liars.join(", ")
                 ),
             )
@@ -259,6 +260,10 @@ impl Verify {
             Output::Table => print(format!("It holds: {}.\n", in_words(&found.record)).as_bytes()),
         }
     }
+}
+
+fn records_hold(count: usize) -> String {
+    if count == 1 { "one record holds".to_owned() } else { format!("{count} records hold") }
 }
 
 /// What checks signatures, made of the cluster's file alone.
