@@ -69,6 +69,7 @@
 mod alike;
 pub mod driver;
 pub mod outcome;
+mod patience;
 pub mod proved;
 mod reads;
 pub mod receipt;

@@ -5,6 +5,7 @@ use super::alike::Alike;
 use super::outcome::{
     Answer, Done, Fate, HowRead, NoReceipts, Outcome, SubmitError, Ticket, ToReplica, Unread,
 };
+use super::patience::Patience;
 use super::receipts::Executed;
 use super::session::{Out, Settings};
 use crate::crypto::{ClusterId, Signer};
@@ -153,12 +154,6 @@ fn bytes(operations: &[Blob]) -> u64 {
     operations.iter().map(|operation| operation.len() as u64).sum()
 }
 
-/// Bundles of so many bytes are large: to send one once more weighs.
-const LARGE: u64 = 64 << 10;
-
-/// Of what is large all are asked at most so many times later than of what is small.
-const MOST_STRETCHED: u64 = 4;
-
 /// All that is to be ordered.
 pub(super) struct Requests {
     author: Author,
@@ -177,8 +172,8 @@ pub(super) struct Requests {
     executed: Vec<Executed>,
     waiting_operations: u64,
     waiting_bytes: u64,
-    /// How long outcomes of what is large have taken of late.
-    usual: Span,
+    /// How long the primary alone has for one.
+    patience: Patience,
     /// Why nothing comes of our numbers any more, if that is so.
     is_over: Option<Refusal>,
 }
@@ -197,7 +192,7 @@ impl Requests {
             executed: Vec::new(),
             waiting_operations: 0,
             waiting_bytes: 0,
-            usual: Span(0),
+            patience: Patience::default(),
             is_over: None,
         }
     }
@@ -377,12 +372,12 @@ impl Requests {
         full.into_iter().for_each(|first| self.give_up_receipts(first, NoReceipts::NoRoom));
     }
 
-    /// Sends what the window has room for: to the primary alone, the first time.
+    /// Sends what the window has room for: the first time to the primary alone, mostly.
     pub(super) fn pump(&mut self, now: Instant, primary: ReplicaId, out: &mut Out) {
         self.make_room();
         let acknowledged = self.acknowledged();
         let end = self.window_above(acknowledged);
-        let for_large = self.pause_for_large();
+        let settings = self.rules.settings;
         let mut sent_through = None;
         for (first, bundle) in self.bundles.range_mut(self.unsent_from..) {
             if bundle.sent.is_some() {
@@ -394,35 +389,27 @@ impl Requests {
                 break;
             }
             let request = sign(&self.author, *first, acknowledged, &bundle.operations);
-            out.send(ToReplica::One(primary), ClientMessage::Request(request.clone()));
-            let is_large = bundle.bytes() >= LARGE;
-            let pause = if is_large { for_large } else { self.rules.settings.retry };
+            let bytes = bundle.bytes();
+            let to = match self.patience.is_to_be_shown(now, bytes, &settings) {
+                true => ToReplica::All,
+                false => ToReplica::One(primary),
+            };
+            out.send(to, ClientMessage::Request(request.clone()));
+            let pause = self.patience.pause(bytes, &settings);
             let (retry_at, rest) = (now.plus(pause), Rest::NotDue);
             bundle.sent = Some(Sent { request, since: now, asked: now, retry_at, pause, rest });
             self.waiting_operations -= count;
-            self.waiting_bytes -= bundle.bytes();
+            self.waiting_bytes -= bytes;
             sent_through = Some(RequestNumber(last));
         }
         self.unsent_from = sent_through.unwrap_or(self.unsent_from);
         self.ask_for_room(now, acknowledged, out);
     }
 
-    /// How long the primary has for a large request alone. Where many are under way each takes
-    /// long, and to ask all for each would make them take longer. But a primary that always
-    /// acts just before we ask gains no more than a few times what is set.
-    fn pause_for_large(&self) -> Span {
-        let Settings { retry, most_retry, .. } = self.rules.settings;
-        let most = retry.times(MOST_STRETCHED).min(most_retry);
-        self.usual.times(2).min(most).max(retry)
-    }
-
-    /// An outcome was learnt. What counts is the time since all were asked, if they were: a
-    /// primary that acts only then shall not make us wait longer for it the next time.
     fn learn_usual(&mut self, now: Instant, bundle: RequestNumber) {
-        let bundle = self.bundles.get(&bundle).filter(|bundle| bundle.bytes() >= LARGE);
-        if let Some(sent) = bundle.and_then(|bundle| bundle.sent.as_ref()) {
-            let took = now.since(sent.asked);
-            self.usual = Span((self.usual.0 * 3 + took.0) / 4);
+        let Some(bundle) = self.bundles.get(&bundle) else { return };
+        if let Some(sent) = &bundle.sent {
+            self.patience.learn(bundle.bytes(), now.since(sent.asked));
         }
     }
 

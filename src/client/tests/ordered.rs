@@ -118,18 +118,21 @@ fn a_request_goes_to_the_primary_then_to_all_at_growing_intervals() {
     assert_eq!(spans, [100, 200, 400, 400, 400]);
 }
 
-/// One large operation after the other, each answered so long after it was asked for last.
-fn answered_after(took: Span, asks: usize) -> Story {
+const LARGE: usize = 64 << 10;
+
+/// One operation of this size after the other, each answered so long after it was asked for
+/// last.
+fn answered_after(took: Span, asks: usize, bytes: usize) -> Story {
     let settings = Settings { most_retry: Span(4_000), ..SETTINGS };
     let mut story = Story::with_bundles(1 << 20, settings);
-    let large = "a".repeat(64 << 10);
+    let operation = "a".repeat(bytes);
     for number in 1..=40 {
-        story.submit(&[&large]);
+        story.submit(&[&operation]);
         for _ in 1..asks {
             story.wait_for_deadline();
         }
         story.wait(took);
-        story.all_hear(0..3, &executed(number, number, &large, "fine"));
+        story.all_hear(0..3, &executed(number, number, &operation, "fine"));
         assert_eq!(story.outcomes().len(), 1);
     }
     story.requests();
@@ -142,27 +145,47 @@ fn asks_all_after(mut story: Story, operation: &str) -> u64 {
     story.wait_for_deadline().0
 }
 
-/// To ask all for what is large and waits its turn makes everything wait longer.
+/// To ask all for what waits its turn makes everything wait longer. What is small and what is
+/// large take different times.
 #[test]
 fn where_outcomes_take_long_all_are_asked_later() {
-    let large = "b".repeat(64 << 10);
-    let pause = |took| asks_all_after(answered_after(Span(took), 1), &large);
-    assert_eq!(pause(40), 100, "no sooner than is set");
-    assert!((170..=180).contains(&pause(90)), "twice what they take");
-    assert_eq!(
-        asks_all_after(answered_after(Span(90), 1), "b"),
-        100,
-        "what is small weighs little"
-    );
+    for (bytes, other) in [(LARGE, 1), (1, LARGE)] {
+        let next = "b".repeat(bytes);
+        let pause = |took| asks_all_after(answered_after(Span(took), 1, bytes), &next);
+        assert_eq!(pause(40), 100, "no sooner than is set");
+        assert!((170..=180).contains(&pause(90)), "twice what they take");
+        let other = "b".repeat(other);
+        assert_eq!(asks_all_after(answered_after(Span(90), 1, bytes), &other), 100);
+    }
+}
+
+/// Backups that never hear of a request cannot tell that the primary is late with it.
+#[test]
+fn whoever_waits_long_shows_all_a_request_now_and_then() {
+    let shown = |took, bytes| {
+        let mut story = answered_after(Span(took), 1, bytes);
+        (41..=80)
+            .filter(|number| {
+                story.submit(&[&"b".repeat(bytes)]);
+                let (to, _) = story.requests().remove(0);
+                story.wait(Span(took));
+                story.all_hear(0..3, &executed(*number, *number, &"b".repeat(bytes), "fine"));
+                to == ToReplica::All
+            })
+            .count()
+    };
+    assert_eq!(shown(10, 1), 0, "outcomes come soon");
+    assert_eq!(shown(50, 1), 10, "one in twice the time after which all are asked");
+    assert_eq!(shown(50, LARGE), 0, "what is large weighs");
 }
 
 /// A primary that acts only when all were asked, or always just before, is not given ever
 /// more time for it.
 #[test]
 fn whoever_acts_late_gains_little_time() {
-    let large = "b".repeat(64 << 10);
-    assert_eq!(asks_all_after(answered_after(Span(1), 2), &large), 100);
-    let mut story = answered_after(Span(90), 1);
+    let large = "b".repeat(LARGE);
+    assert_eq!(asks_all_after(answered_after(Span(1), 2, LARGE), &large), 100);
+    let mut story = answered_after(Span(90), 1, LARGE);
     let mut pause = 0;
     for number in 41..=80 {
         story.submit(&[&large]);
