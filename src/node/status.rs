@@ -333,6 +333,7 @@ pub(super) fn why(suspicion: Suspicion) -> &'static str {
         Suspicion::Abdicates => "as the primary it may have proposed what a crash made it forget",
         Suspicion::PrimaryLeft => "the primary itself asked for another",
         Suspicion::Convicted => "evidence convicts the primary",
+        Suspicion::OtherLife => "the primary speaks in the name of a life that it is not in",
     }
 }
 

@@ -234,6 +234,8 @@ pub enum Suspicion {
     PrimaryLeft,
     /// The primary is convicted of a lie.
     Convicted,
+    /// The primary proposed in the name of a life that it is not in.
+    OtherLife,
 }
 
 /// What must be written and what may be sent. See the module's head.

@@ -7,7 +7,7 @@
 
 use super::effects::Record;
 use super::{Notice, Replica, Suspicion, To};
-use crate::message::{Evidence, PeerMessage, Reject, Verified};
+use crate::message::{Batch, Evidence, PeerMessage, PrePrepare, Reject, Signed, Verified};
 use crate::types::{Incarnation, Instant, ReplicaId, View};
 use crate::wire;
 use std::mem::discriminant;
@@ -125,6 +125,24 @@ impl Replica {
         self.bears_convicts = true;
     }
 
+    /// The primary of this view has signed a proposal in a life that it is not in about that
+    /// number. Each life is ordered a whole window before its first number, so an honest
+    /// primary knows its own; and so do the others, who judge the proposal alike. (What the
+    /// opening chose lies below the numbers that its primary executed, perhaps, and is signed
+    /// in a life that began since.)
+    pub(super) fn on_other_life(
+        &mut self,
+        proposal: Verified<Signed<PrePrepare>>,
+        batch: Option<Batch>,
+    ) {
+        let bears = self.bears_convicts;
+        let active = self.active_mut().expect("the caller has required an active view");
+        if proposal.body.seq > active.chosen_up_to && !active.is_impostors && !bears {
+            active.is_impostors = true;
+            self.out.send(To::Everyone, PeerMessage::Propose(proposal.into_inner(), batch));
+        }
+    }
+
     /// The first view from this one on that this replica leads, or one that is not convicted.
     pub(super) fn past_convicts(&self, view: View) -> View {
         let is_out = |primary: ReplicaId| primary != self.id && self.is_convicted(primary);
@@ -137,21 +155,30 @@ impl Replica {
 
     /// When it leaves the view for what its primary is convicted of: at once.
     pub(super) fn conviction_deadline(&self) -> Option<Instant> {
-        let leaves = self.may_vote() && self.is_led_by_convict();
+        let leaves = self.may_vote() && self.lie_of_primary().is_some();
         leaves.then_some(self.now.instant)
     }
 
     /// Whoever is convicted is no primary: it is not waited for, and not given a chance.
     pub(super) fn tick_convictions(&mut self) {
-        if self.conviction_deadline().is_some() {
-            self.suspect(Suspicion::Convicted);
+        if let Some(lie) = self.lie_of_primary().filter(|_| self.may_vote()) {
+            self.suspect(lie);
         }
     }
 
-    /// A view is left. If a convict leads it, the next one needs no more time for that.
-    pub(super) fn note_convict_left(&mut self) {
-        if self.is_led_by_convict() {
+    /// A view is left. If a liar leads it, the next one needs no more time for that.
+    pub(super) fn note_liar_left(&mut self) {
+        if self.lie_of_primary().is_some() {
             self.waits.was_orderly();
         }
+    }
+
+    /// What the primary of the present view is known to lie about, if it is.
+    fn lie_of_primary(&self) -> Option<Suspicion> {
+        if self.is_led_by_convict() {
+            return Some(Suspicion::Convicted);
+        }
+        let is_impostors = self.active().is_some_and(|active| active.is_impostors);
+        is_impostors.then_some(Suspicion::OtherLife)
     }
 }

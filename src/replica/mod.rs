@@ -115,6 +115,14 @@ struct Active {
     next: Seq,
     /// Up to here only what the new view chose is acceptable.
     chosen_up_to: Seq,
+    /// Whether its primary has proposed in a life that it is not in.
+    is_impostors: bool,
+}
+
+impl Active {
+    fn new(slots: BTreeMap<Seq, Slot>, chosen_up_to: Seq) -> Active {
+        Active { slots, next: chosen_up_to.next(), chosen_up_to, is_impostors: false }
+    }
 }
 
 struct Changing {

@@ -106,7 +106,10 @@ impl Replica {
         self.hear(|heard| &mut heard.pre_prepare, &proposal);
         self.require_active_view(view, by.replica)?;
         self.require_window(seq)?;
-        self.require_life(by, seq)?;
+        if let Err(reject) = self.require_life(by, seq) {
+            self.on_other_life(proposal, batch.exempt());
+            return Err(reject);
+        }
         if let Some(accepted) = self.slot(seq).and_then(|slot| slot.proposal.clone()) {
             return self.on_second_proposal(&accepted, &proposal, batch.exempt());
         }

@@ -125,11 +125,7 @@ impl Replica {
             promises: Promises::new(cluster, origin.signer),
             executor,
             view: View::FIRST,
-            mode: Mode::Active(Active {
-                slots: BTreeMap::new(),
-                next: Seq::GENESIS.next(),
-                chosen_up_to: Seq::GENESIS,
-            }),
+            mode: Mode::Active(Active::new(BTreeMap::new(), Seq::GENESIS)),
             opening: None,
             prepared: BTreeMap::new(),
             decided: BTreeMap::new(),
@@ -351,7 +347,7 @@ impl Replica {
         self.view = view;
         self.promises.enter(view);
         self.wishes.remove(&self.id);
-        self.mode = Mode::Active(Active { slots, next: last.next(), chosen_up_to: last });
+        self.mode = Mode::Active(Active::new(slots, last));
         self.opening = Some(opening);
     }
 

@@ -30,7 +30,7 @@ impl Replica {
         let view = self.past_convicts(view);
         self.out.notice(Notice::Suspects { left: self.view, asked: view, why });
         self.keep_waiting_for_undecided();
-        self.note_convict_left();
+        self.note_liar_left();
         self.waits.on_view_change(&self.settings);
         self.turns.forget();
         self.view = view;
@@ -474,7 +474,7 @@ impl Replica {
         let last = outcome.chosen.last().map_or(outcome.stable, |(seq, _)| *seq);
         let slots = self.adopted(&new_view);
         let next = last.max(self.stable()).next();
-        self.mode = Mode::Active(Active { slots, next, chosen_up_to: last });
+        self.mode = Mode::Active(Active { next, ..Active::new(slots, last) });
         self.answer_reads_by_opening(body.view, last);
         self.start_waits_anew(last);
         if let Some(certificate) = new_view.stable() {

@@ -845,6 +845,53 @@ fn above_a_only_the_new_life_counts_and_up_to_it_the_old() {
     assert_eq!(verdict(life(3, 2), 42), Some(Reject::WrongIncarnation));
 }
 
+fn propose_in(solo: &mut Solo, view: u64, seq: u64, incarnation: u64) -> (PeerMessage, Out) {
+    let (batch, primary) = (solo.batch(seq), solo.primary(view));
+    let by = life(primary, incarnation);
+    let body = PrePrepare { view: View(view), seq: Seq(seq), digest: batch.digest(), by };
+    let message = PeerMessage::Propose(solo.sign(primary, body), Some(batch));
+    let mut out = solo.peer(primary, message.clone());
+    out.extend(solo.tick());
+    (message, out)
+}
+
+/// A primary knows in which of its lives it proposes. One that pretends to another is left at
+/// once, and what it signed goes to the others, who judge it alike.
+#[test]
+fn a_primary_that_proposes_in_another_life_is_left_at_once() {
+    let mut solo = Solo::new(1);
+    let (message, out) = propose_in(&mut solo, 0, 1, 1);
+    assert_eq!(out.reject(), Some(Reject::WrongIncarnation));
+    assert!(out.peers().contains(&(To::Everyone, &message)), "{:?}", out.peers());
+    assert_eq!(out.suspicions(), [(1, Suspicion::OtherLife)]);
+}
+
+/// Where a life begins within the window, each number has its own.
+#[test]
+fn a_primary_whose_life_begins_anew_is_left_only_for_the_wrong_one() {
+    let mut solo = Solo::new(1);
+    order_recovery(&mut solo, 1, 3, 77);
+    advance_to(&mut solo, 16);
+    solo.enter(3, Vec::new());
+    for (seq, incarnation) in [(40, 0), (41, 1)] {
+        let (_, out) = propose_in(&mut solo, 3, seq, incarnation);
+        assert_eq!((out.reject(), out.suspicions()), (None, vec![]), "{seq}");
+    }
+    let (_, out) = propose_in(&mut solo, 3, 42, 0);
+    assert_eq!(out.suspicions(), [(4, Suspicion::OtherLife)]);
+}
+
+/// What an opening chose is signed anew by whoever opens, perhaps in a life that began above.
+#[test]
+fn in_which_life_it_proposes_again_what_was_chosen_is_held_against_nobody() {
+    let mut solo = Solo::new(3);
+    let prepared = solo.prepared(0, 2, solo.batch(2).digest(), &[1, 2]);
+    solo.enter(1, vec![prepared]);
+    let (_, out) = propose_in(&mut solo, 1, 2, 1);
+    assert_eq!(out.reject(), Some(Reject::WrongIncarnation));
+    assert_eq!(out.suspicions(), []);
+}
+
 /// That the words stand in the log, as in a view's opening, makes them count no more after a
 /// restart than before it.
 #[test]

@@ -79,7 +79,8 @@ impl Checker {
     /// Nobody leaves a primary as a convict, or passes over one that would have been next,
     /// that was never one.
     pub(super) fn passes_over(&mut self, id: ReplicaId, left: u64, to: u64, why: Suspicion) {
-        let first = if why == Suspicion::Convicted { left } else { left + 1 };
+        let is_liars = matches!(why, Suspicion::Convicted | Suspicion::OtherLife);
+        let first = if is_liars { left } else { left + 1 };
         if why == Suspicion::Joined {
             return;
         }
