@@ -3,8 +3,10 @@
 //! A primary may leave backups out, or tell them something else. The rest can decide without
 //! one, as long as everything of everybody else arrives, and without two they cannot; each
 //! learns by its status what it lacks, now and then. So they do not wait for that: the signed
-//! proposal is as good from whoever else has it. A liar's vote alone brings it a few questions,
-//! ever more rarely, and only about numbers that could be under way.
+//! proposal is as good from whoever else has it. That they have decided is no reason not to ask:
+//! where a liar's vote was lost, somebody may lack one more, and this replica can cast it. A
+//! liar's vote alone brings it a few questions, ever more rarely, and only about numbers that
+//! could be under way.
 
 use super::slot::Slot;
 use super::{Replica, To};
@@ -37,10 +39,9 @@ impl Replica {
         }
     }
 
-    /// Which others voted for what is neither proposed here nor decided.
+    /// Which others voted for what is not proposed here.
     fn who_has_what_lacks(&self, seq: Seq) -> BTreeSet<ReplicaId> {
-        let slot = self.slot(seq).filter(|_| !self.decided.contains_key(&seq));
-        let mut holders = slot.map(Slot::who_has_what_lacks).unwrap_or_default();
+        let mut holders = self.slot(seq).map(Slot::who_has_what_lacks).unwrap_or_default();
         holders.remove(&self.id);
         holders
     }
@@ -78,8 +79,8 @@ impl Replica {
             if let Some(holder) = holder.filter(|_| *seq <= last) {
                 let message = PeerMessage::Fetch(Fetch::Proposal(view, *seq));
                 self.out.send_free(To::Peer(*holder), message);
+                one.asked += 1;
             }
-            one.asked += 1;
             let pause = grace.times(1 << one.asked.min(MOST_DOUBLED)).min(most);
             one.due = now.plus(pause);
             holder.is_some()
