@@ -23,6 +23,7 @@
 
 mod callers;
 mod error;
+mod gathering;
 mod key_value;
 mod numbers;
 mod survey;

@@ -3,12 +3,13 @@
 
 use super::callers::{Answer, Caller, Callers, tell_each};
 use super::error::{Error, Missing};
+use super::gathering::Gathering;
 use super::numbers::Numbers;
 use super::{Onlooker, micros};
 use crate::client::Session;
 use crate::client::outcome::{Freshness, Outcome, SubmitError, Ticket, ToReplica, Unread};
 use crate::crypto::Ed25519;
-use crate::message::{CheckedGenesis, Parameters, ToClient};
+use crate::message::{CheckedGenesis, ToClient};
 use crate::net::{Alarm, Link, Reach, Received};
 use crate::service::Refusal;
 use crate::types::{Committee, Instant, Span};
@@ -26,6 +27,7 @@ const LOOK: Span = Span::milliseconds(50);
 const MOST_AT_ONCE: usize = 256;
 
 /// What somebody wants.
+#[derive(Clone)]
 pub(super) enum Wanted {
     Submit(Vec<Blob>),
     Receipts(Vec<Blob>),
@@ -52,11 +54,13 @@ pub(super) struct Driver {
     numbers: Option<Numbers>,
     links: Vec<Arc<Link>>,
     committee: Committee,
-    parameters: Parameters,
     began: tokio::time::Instant,
     onlooker: Option<Onlooker>,
     waiting: VecDeque<Waiting>,
+    gathering: Gathering,
     pending: BTreeMap<Ticket, Callers>,
+    /// How many of them are bundles.
+    bundles: usize,
     /// Those of which nothing has left yet.
     unsent: BTreeSet<Ticket>,
     look_due: Instant,
@@ -76,11 +80,12 @@ impl Driver {
             numbers,
             links,
             committee: genesis.committee(),
-            parameters: genesis.parameters,
             began,
             onlooker,
             waiting: VecDeque::new(),
+            gathering: Gathering::new(&genesis.parameters),
             pending: BTreeMap::new(),
+            bundles: 0,
             unsent: BTreeSet::new(),
             look_due: Instant(0),
         }
@@ -99,11 +104,11 @@ impl Driver {
             self.carry_out();
             let due = self.deadline().and_then(|due| self.moment(due));
             tokio::select! {
-                count = commands.recv_many(&mut taken, MOST_AT_ONCE), if self.waiting.is_empty() => {
+                count = commands.recv_many(&mut taken, MOST_AT_ONCE), if self.takes_more() => {
                     for command in taken.drain(..) {
                         match command {
                             Command::Ask { wanted, deadline, answer } => {
-                                self.waiting.push_back(Waiting { wanted, deadline, answer });
+                                self.take(wanted, deadline, answer);
                             }
                             Command::Close(done) => {
                                 closed = Some(done);
@@ -148,9 +153,24 @@ impl Driver {
 
     fn deadline(&self) -> Option<Instant> {
         let waiting = self.waiting.iter().map(|one| one.deadline).min();
-        let is_idle = self.waiting.is_empty() && self.pending.is_empty();
+        let gathering = self.gathering.due(self.bundles);
+        let is_idle = waiting.is_none() && gathering.is_none() && self.pending.is_empty();
         let look = (!is_idle && !self.was_heard()).then_some(self.look_due);
-        [self.session.next_deadline(), waiting, look].into_iter().flatten().min()
+        [self.session.next_deadline(), waiting, gathering, look].into_iter().flatten().min()
+    }
+
+    /// Whether there is room for what else somebody wants.
+    fn takes_more(&self) -> bool {
+        self.waiting.is_empty() && self.gathering.has_room()
+    }
+
+    fn take(&mut self, wanted: Wanted, deadline: Instant, answer: Answer) {
+        match wanted {
+            Wanted::Submit(operations) => {
+                self.gathering.push(self.now(), operations, deadline, answer);
+            }
+            wanted => self.waiting.push_back(Waiting { wanted, deadline, answer }),
+        }
     }
 
     fn on_frame(&mut self, Received { from, frame, .. }: Received) {
@@ -204,88 +224,56 @@ impl Driver {
                 }));
                 continue;
             }
-            let caller = Caller { answer, operations: 1, deadline };
-            let (asked, wanted, callers) = match wanted {
-                Wanted::Submit(operations) => {
-                    let (operations, callers) = self.bundle(now, operations, caller);
-                    let asked = self.session.submit(now, operations.clone());
-                    (asked, Wanted::Submit(operations), callers)
-                }
-                Wanted::Receipts(operations) => {
-                    let asked = self.session.submit_with_receipts(now, operations.clone());
-                    (asked, Wanted::Receipts(operations), vec![caller])
-                }
-                Wanted::Read(operation) => {
-                    let asked = self.session.read(now, operation.clone());
-                    (asked, Wanted::Read(operation), vec![caller])
-                }
+            let asked = match wanted.clone() {
+                Wanted::Submit(operations) => self.session.submit(now, operations),
+                Wanted::Receipts(operations) => self.session.submit_with_receipts(now, operations),
+                Wanted::Read(operation) => self.session.read(now, operation),
                 Wanted::Prove(operation, freshness) => {
-                    let asked = self.session.prove(now, operation.clone(), freshness);
-                    (asked, Wanted::Prove(operation, freshness), vec![caller])
+                    self.session.prove(now, operation, freshness)
                 }
             };
-            match asked {
-                Ok(ticket) => {
-                    self.pending.insert(ticket, callers);
-                    self.unsent.insert(ticket);
-                }
-                Err(error) if is_for_now(error) => {
-                    self.put_back(wanted, callers);
-                    return;
-                }
-                Err(error) => {
-                    callers.into_iter().for_each(|one| one.tell(Err(Error::Illegal(error))));
-                }
-            }
-        }
-    }
-
-    /// One signature for all that is to be submitted and waits, as far as a bundle goes: it
-    /// is signed once, and checked once by each replica. What becomes of each operation is
-    /// told to whoever asked for it.
-    fn bundle(&mut self, now: Instant, first: Vec<Blob>, caller: Caller) -> (Vec<Blob>, Callers) {
-        let Parameters { bundle_operations, bundle_bytes, .. } = self.parameters;
-        let most = usize::try_from(bundle_operations).unwrap_or(usize::MAX);
-        let size = |operations: &[Blob]| operations.iter().map(|one| one.len() as u64).sum::<u64>();
-        let mut bytes = size(&first);
-        let mut callers = vec![Caller { operations: first.len(), ..caller }];
-        let mut all = first;
-        // What is no bundle by itself is refused by itself.
-        while !all.is_empty()
-            && let Some(Waiting { wanted: Wanted::Submit(next), deadline, .. }) =
-                self.waiting.front()
-            && !next.is_empty()
-            && *deadline > now
-            && all.len() + next.len() <= most
-            && bytes + size(next) <= bundle_bytes
-        {
-            let Some(Waiting { wanted: Wanted::Submit(next), deadline, answer }) =
-                self.waiting.pop_front()
-            else {
-                unreachable!("it was looked at just now")
-            };
-            bytes += size(&next);
-            callers.push(Caller { answer, operations: next.len(), deadline });
-            all.extend(next);
-        }
-        (all, callers)
-    }
-
-    /// What the session has no room for waits again, in its order.
-    fn put_back(&mut self, wanted: Wanted, mut callers: Callers) {
-        match wanted {
-            Wanted::Submit(mut operations) => {
-                for Caller { answer, operations: count, deadline } in callers.into_iter().rev() {
-                    let own = operations.split_off(operations.len() - count);
-                    let wanted = Wanted::Submit(own);
-                    self.waiting.push_front(Waiting { wanted, deadline, answer });
-                }
-            }
-            wanted => {
-                let Caller { answer, deadline, .. } = callers.remove(0);
+            if asked.is_err_and(is_for_now) {
                 self.waiting.push_front(Waiting { wanted, deadline, answer });
+                break;
+            }
+            self.note_asked(asked, vec![Caller { answer, operations: 1, deadline }]);
+        }
+        self.submit_what_has_gathered(now);
+    }
+
+    fn submit_what_has_gathered(&mut self, now: Instant) {
+        while let Some(answer) = self.gathering.take_late(now) {
+            let _ = answer.send(Err(Error::NotSent { missing: self.missing() }));
+        }
+        while let Some((operations, callers)) = self.gathering.take(now, self.bundles) {
+            let asked = self.session.submit(now, operations.clone());
+            if asked.is_err_and(is_for_now) {
+                self.gathering.put_back(now, operations, callers);
+                return;
+            }
+            self.note_asked(asked, callers);
+        }
+    }
+
+    /// It is under way, or nobody may ask for it.
+    fn note_asked(&mut self, asked: Result<Ticket, SubmitError>, callers: Callers) {
+        match asked {
+            Ok(ticket) => {
+                self.bundles += usize::from(is_bundle(ticket));
+                self.pending.insert(ticket, callers);
+                self.unsent.insert(ticket);
+            }
+            Err(error) => {
+                callers.into_iter().for_each(|one| one.tell(Err(Error::Illegal(error))));
             }
         }
+    }
+
+    /// Who waited for what has ended.
+    fn take_callers(&mut self, ticket: Ticket) -> Option<Callers> {
+        let callers = self.pending.remove(&ticket)?;
+        self.bundles -= usize::from(is_bundle(ticket));
+        Some(callers)
     }
 
     fn tell(&mut self, ticket: Ticket, outcome: Outcome) {
@@ -300,7 +288,7 @@ impl Driver {
             Outcome::Unread(Unread::Declined(refusal)) => Err(declined_by_all(refusal)),
             other => Ok(other),
         };
-        if let Some(callers) = self.pending.remove(&ticket) {
+        if let Some(callers) = self.take_callers(ticket) {
             tell_each(ticket, callers, told);
         }
     }
@@ -359,12 +347,13 @@ impl Driver {
         let now = self.now();
         for ticket in std::mem::take(&mut self.unsent) {
             self.session.abandon(now, ticket);
-            if let Some(callers) = self.pending.remove(&ticket) {
+            if let Some(callers) = self.take_callers(ticket) {
                 tell_each(ticket, callers, Err(error.clone()));
             }
         }
-        for waiting in std::mem::take(&mut self.waiting) {
-            let _ = waiting.answer.send(Err(error.clone()));
+        let waiting = std::mem::take(&mut self.waiting).into_iter().map(|one| one.answer);
+        for answer in waiting.chain(self.gathering.give_up()) {
+            let _ = answer.send(Err(error.clone()));
         }
         // What belongs to others among this is asked again in its time.
         drop(self.session.take_outgoing());
@@ -420,6 +409,13 @@ fn is_for_now(error: SubmitError) -> bool {
     }
 }
 
+fn is_bundle(ticket: Ticket) -> bool {
+    match ticket {
+        Ticket::Submitted(..) => true,
+        Ticket::Read(_) | Ticket::Proof(_) => false,
+    }
+}
+
 fn declined_by_all(refusal: Refusal) -> Error {
     match refusal {
         Refusal::Unlisted => Error::NotAuthorised(refusal.to_string()),
@@ -432,7 +428,7 @@ mod tests {
     use super::*;
     use crate::client::{Settings, Setup, Start};
     use crate::crypto::{ClusterId, SecretKey};
-    use crate::message::Genesis;
+    use crate::message::{Genesis, Parameters};
     use crate::service::kv::KeyValue;
     use crate::types::{ClientId, Nonce, ReplicaId};
 
@@ -463,8 +459,8 @@ mod tests {
 
     fn ask(driver: &mut Driver) -> oneshot::Receiver<Result<Outcome, Error>> {
         let (answer, answered) = oneshot::channel();
-        let wanted = Wanted::Submit(vec![Blob::from("x")]);
-        driver.waiting.push_back(Waiting { wanted, deadline: Instant(u64::MAX), answer });
+        let wanted = Wanted::Receipts(vec![Blob::from("x")]);
+        driver.take(wanted, Instant(u64::MAX), answer);
         driver.carry_out();
         answered
     }
