@@ -153,12 +153,12 @@ impl<'a> Data<'a> {
         self.tree.range(&data_range(range)).map(|(key, entry)| (&key[1..], entry))
     }
 
-    /// Puts a value under the key, and gives the one that was there.
+    /// Puts a value under the key, and gives what was there.
     ///
     /// # Panics
     /// If the key is longer than [`MOST_KEY_BYTES`]: a service that takes keys from
     /// clients refuses such ones before.
-    pub fn put(&mut self, key: &[u8], value: impl Into<Blob>) -> Option<Blob> {
+    pub fn put(&mut self, key: &[u8], value: impl Into<Blob>) -> Option<Entry> {
         assert!(key.len() <= MOST_KEY_BYTES, "a service let a key of {} bytes pass", key.len());
         self.tree.put(&data_key(key), value.into(), self.seq)
     }

@@ -367,9 +367,7 @@ fn apply(operation: KvOperation, data: &mut Data<'_>) -> KvResult {
 }
 
 fn put(key: &[u8], value: Blob, data: &mut Data<'_>) -> Option<Seq> {
-    let replaced = data.get(key).map(|entry| entry.changed);
-    data.put(key, value);
-    replaced
+    data.put(key, value).map(|replaced| replaced.changed)
 }
 
 fn read(operation: &KvOperation, data: &View<'_>) -> Result<KvResult, KvRefusal> {

@@ -17,6 +17,9 @@ use crate::types::{ClientId, Digest, RequestNumber, Seq};
 use crate::wire::{self, Blob, MOST_BYTES};
 use bincode::{Decode, Encode};
 
+/// So many numbers are tried one by one, without asking which of them there are.
+const FEW: u64 = 64;
+
 /// What is kept of an operation that was executed, until the client acknowledges it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Kept {
@@ -78,11 +81,37 @@ impl Session {
         if up_to <= self.floor {
             return;
         }
-        for (key, bytes) in kept_through(tree, client, up_to) {
-            tree.remove(&key, seq);
-            self.kept_bytes -= bytes;
+        for key in self.kept_through(tree, client, up_to) {
+            if let Some(kept) = tree.remove(&key, seq) {
+                self.kept_bytes -= read_kept(&kept).result.len() as u64;
+            }
         }
         self.floor = up_to;
+    }
+
+    /// The keys of the replies that may be kept up to a number. Of few, each is tried; of many
+    /// it is looked up which there are.
+    fn kept_through(&self, tree: &Tree, client: ClientId, last: RequestNumber) -> Vec<Vec<u8>> {
+        let last = last.min(self.highest);
+        if last.0.saturating_sub(self.floor.0) <= FEW {
+            let numbers = (self.floor.0 + 1..=last.0).map(RequestNumber);
+            return numbers.map(|number| kept_key(client, number)).collect();
+        }
+        let from = kept_key(client, self.floor).into();
+        let until = KeyRange::single(&kept_key(client, last)).until;
+        tree.range(&KeyRange { from, until }).map(|(key, _)| key.to_vec()).collect()
+    }
+
+    /// The reply that is kept for this number.
+    pub(super) fn kept(
+        &self,
+        tree: &Tree,
+        client: ClientId,
+        number: RequestNumber,
+    ) -> Option<Kept> {
+        let may_be = self.floor < number && number <= self.highest;
+        let entry = may_be.then(|| tree.get(&kept_key(client, number))).flatten()?;
+        Some(read_kept(&entry.value))
     }
 
     /// Whether every number below this one was executed or acknowledged.
@@ -109,21 +138,6 @@ impl Session {
         self.kept_bytes += kept.result.len() as u64;
         self.highest = self.highest.max(number);
     }
-}
-
-/// The reply that is kept for this number.
-pub(super) fn kept(tree: &Tree, client: ClientId, number: RequestNumber) -> Option<Kept> {
-    tree.get(&kept_key(client, number)).map(|entry| read_kept(&entry.value))
-}
-
-/// The keys of the replies kept up to a number, and the bytes of each result.
-fn kept_through(tree: &Tree, client: ClientId, last: RequestNumber) -> Vec<(Vec<u8>, u64)> {
-    let from = kept_key(client, RequestNumber(0)).into();
-    let until = KeyRange::single(&kept_key(client, last)).until;
-    let entries = tree.range(&KeyRange { from, until });
-    entries
-        .map(|(key, entry)| (key.to_vec(), read_kept(&entry.value).result.len() as u64))
-        .collect()
 }
 
 fn read_kept(value: &[u8]) -> Kept {

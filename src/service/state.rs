@@ -9,7 +9,8 @@
 //! | `02` | the service's data ([`super::data`]) |
 //!
 //! All that later behaviour depends on is in the tree, and so in its digest. Nothing is
-//! kept beside it but the limits, read out of it.
+//! kept beside it but copies: the limits, and the sessions that were written here, since a
+//! request asks for its client's several times, and the tree is deep.
 //!
 //! # What a request does (§ Clients)
 //!
@@ -31,12 +32,13 @@
 mod tests;
 
 use super::data::{Data, SYSTEM, View, data_range, key_in};
-use super::session::{self, Kept, Session};
+use super::session::{Kept, Session};
 use super::tree::{KeyRange, Tree};
 use super::{Answer, Context, Service};
 use crate::types::{ClientId, Digest, RequestNumber, Seq, Timestamp};
 use crate::wire::{self, Blob, MOST_BYTES};
 use bincode::{Decode, Encode};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -278,6 +280,14 @@ pub struct State {
     service: Arc<dyn Service>,
     limits: Limits,
     tree: Tree,
+    served: BTreeMap<ClientId, Served>,
+}
+
+/// What the tree says of a client that was served.
+#[derive(Clone, Copy)]
+struct Served {
+    session: Session,
+    is_listed: bool,
 }
 
 impl State {
@@ -291,7 +301,7 @@ impl State {
         limits: Limits,
         clients: impl IntoIterator<Item = ClientId>,
     ) -> State {
-        let mut state = State { service, limits, tree: Tree::new() };
+        let mut state = State::on(service, limits, Tree::new());
         state.set_limits(limits, Seq::GENESIS);
         for client in clients {
             state.list_client(client, Seq::GENESIS);
@@ -305,7 +315,11 @@ impl State {
         let stored = tree.get(&system_key(LIMITS)).ok_or(NotAState)?;
         let limits: Limits = wire::decode(&stored.value, MOST_BYTES).map_err(|_| NotAState)?;
         limits.check().map_err(|_| NotAState)?;
-        Ok(State { service, limits, tree })
+        Ok(State::on(service, limits, tree))
+    }
+
+    fn on(service: Arc<dyn Service>, limits: Limits, tree: Tree) -> State {
+        State { service, limits, tree, served: BTreeMap::new() }
     }
 
     /// The tree. Its clone is a snapshot of the state.
@@ -337,17 +351,43 @@ impl State {
     /// Lists a client: from now on its requests are executed.
     pub fn list_client(&mut self, client: ClientId, seq: Seq) {
         self.tree.put(&client_key(client), Blob::default(), seq);
+        self.served.remove(&client);
     }
 
     /// Takes a client off the list. Its session stays, so that nothing of it is executed
     /// again should it be listed anew.
     pub fn unlist_client(&mut self, client: ClientId, seq: Seq) {
         self.tree.remove(&client_key(client), seq);
+        self.served.remove(&client);
     }
 
     /// Whether the client's requests are executed.
     pub fn is_listed(&self, client: ClientId) -> bool {
-        self.tree.get(&client_key(client)).is_some()
+        let listed = || self.tree.get(&client_key(client)).is_some();
+        match self.served.get(&client) {
+            Some(served) => {
+                debug_assert_eq!(served.is_listed, listed());
+                served.is_listed
+            }
+            None => listed(),
+        }
+    }
+
+    /// Where a client stands.
+    fn session(&self, client: ClientId) -> Session {
+        match self.served.get(&client) {
+            Some(served) => {
+                debug_assert_eq!(served.session, Session::load(&self.tree, client));
+                served.session
+            }
+            None => Session::load(&self.tree, client),
+        }
+    }
+
+    fn store_session(&mut self, client: ClientId, session: Session, seq: Seq) {
+        session.store(&mut self.tree, client, seq);
+        let is_listed = self.is_listed(client);
+        self.served.insert(client, Served { session, is_listed });
     }
 
     /// What the protocol keeps under this name.
@@ -379,7 +419,7 @@ impl State {
         if request.operations.is_empty() {
             return Vec::new();
         }
-        let before = Session::load(&self.tree, request.client);
+        let before = self.session(request.client);
         if let Err(refusal) = self.require_well_formed(&before, &request) {
             return refuse_all(&request, refusal);
         }
@@ -392,29 +432,29 @@ impl State {
             })
             .collect();
         if session != before {
-            session.store(&mut self.tree, request.client, at.seq);
+            self.store_session(request.client, session, at.seq);
         }
         executed
     }
 
     /// All of this client's numbers at or below are acknowledged.
     pub fn floor(&self, client: ClientId) -> RequestNumber {
-        Session::load(&self.tree, client).floor
+        self.session(client).floor
     }
 
     /// The highest number ever executed for this client: one that lost its counter goes
     /// on above it (and above the floor).
     pub fn highest(&self, client: ClientId) -> RequestNumber {
-        Session::load(&self.tree, client).highest
+        self.session(client).highest
     }
 
     /// What is known of a client's number.
     pub fn status(&self, client: ClientId, number: RequestNumber) -> NumberStatus {
-        let session = Session::load(&self.tree, client);
+        let session = self.session(client);
         if number <= session.floor {
             return NumberStatus::Acknowledged;
         }
-        if let Some(kept) = self.kept(client, number) {
+        if let Some(kept) = session.kept(&self.tree, client, number) {
             return NumberStatus::Executed(kept);
         }
         if number > session.window_end(self.limits.window) {
@@ -425,7 +465,7 @@ impl State {
 
     /// The reply that is kept for a client's number.
     pub fn kept(&self, client: ClientId, number: RequestNumber) -> Option<Kept> {
-        session::kept(&self.tree, client, number)
+        self.session(client).kept(&self.tree, client, number)
     }
 
     /// Answers an operation that only reads, on the state as it is (§ Reads).
@@ -501,7 +541,7 @@ impl State {
         if number <= session.floor {
             return Executed { number, operation: asked(), outcome: Outcome::Acknowledged };
         }
-        if let Some(kept) = self.kept(context.client, number) {
+        if let Some(kept) = session.kept(&self.tree, context.client, number) {
             return Executed {
                 number,
                 operation: kept.operation,

@@ -50,7 +50,7 @@ impl Tree {
         let root = Open { depth: 0, steps: Steps::default(), slots: Vec::new() };
         let mut builder = Builder { stamps, open: vec![root], last: None, len: 0 };
         for (key, entry) in entries {
-            builder.add(Leaf { key, entry })?;
+            builder.add(Leaf { key: key[..].into(), entry })?;
         }
         Ok(builder.finish())
     }

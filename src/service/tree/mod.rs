@@ -117,13 +117,13 @@ impl Tree {
     }
 
     /// Puts a value under the key, as the log's entry `changed` says, and returns the
-    /// value that was there. Stamps never decrease from one change to the next.
+    /// entry that was there. Stamps never decrease from one change to the next.
     ///
     /// # Panics
     ///
     /// If the key is longer than [`MOST_KEY_BYTES`]: whoever takes keys from clients
     /// refuses such ones before.
-    pub fn put(&mut self, key: &[u8], value: Blob, changed: Seq) -> Option<Blob> {
+    pub fn put(&mut self, key: &[u8], value: Blob, changed: Seq) -> Option<Entry> {
         assert!(key.len() <= MOST_KEY_BYTES, "a key of {} bytes reached the tree", key.len());
         self.digest.take();
         let old = Arc::make_mut(&mut self.root).put(key, Entry { value, changed });

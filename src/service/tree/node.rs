@@ -6,6 +6,7 @@
 use super::path::{Prefix, Step, Steps, common_nibbles};
 use crate::types::{Digest, Seq};
 use crate::wire::Blob;
+use smallvec::SmallVec;
 use std::hint::black_box;
 use std::mem;
 use std::sync::{Arc, OnceLock};
@@ -19,10 +20,13 @@ pub struct Entry {
     pub changed: Seq,
 }
 
+/// A leaf's key. A short one lies in the leaf: to compare it takes no second look elsewhere.
+pub(super) type Key = SmallVec<[u8; 24]>;
+
 #[derive(Clone, Debug)]
 pub(super) struct Leaf {
     /// The whole key, so that a leaf is the same wherever in the tree it hangs.
-    pub(super) key: Box<[u8]>,
+    pub(super) key: Key,
     pub(super) entry: Entry,
 }
 
@@ -223,8 +227,8 @@ impl Branch {
         }
     }
 
-    /// Puts an entry below the root; returns the value that it replaces.
-    pub(super) fn put(&mut self, key: &[u8], entry: Entry) -> Option<Blob> {
+    /// Puts an entry below the root; returns the one that it replaces.
+    pub(super) fn put(&mut self, key: &[u8], entry: Entry) -> Option<Entry> {
         let (mut branch, mut depth) = (self, 0);
         loop {
             branch.stamp(entry.changed);
@@ -242,7 +246,7 @@ impl Branch {
             slot.digest.take();
             match &mut slot.node {
                 Node::Leaf(leaf) => {
-                    return Some(mem::replace(&mut Arc::make_mut(leaf).entry, entry).value);
+                    return Some(mem::replace(&mut Arc::make_mut(leaf).entry, entry));
                 }
                 Node::Branch(child) => {
                     depth += child.prefix.len();

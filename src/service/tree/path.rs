@@ -4,6 +4,7 @@ use crate::wire::Blob;
 use bincode::de::{Decode, Decoder};
 use bincode::enc::{Encode, Encoder};
 use bincode::error::{DecodeError, EncodeError};
+use smallvec::SmallVec;
 use std::cmp::Ordering;
 use std::fmt;
 
@@ -118,9 +119,9 @@ impl<C> Decode<C> for Steps {
 bincode::impl_borrow_decode!(Steps);
 
 /// The nibbles that all keys below a branch have in common and that the branch skips,
-/// one to a byte.
+/// one to a byte. Few lie in the branch itself: they are looked at on every way through it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Prefix(Box<[u8]>);
+pub(super) struct Prefix(SmallVec<[u8; 16]>);
 
 impl Prefix {
     /// Nibbles of the key, so many of them from `depth` on.
@@ -153,7 +154,7 @@ impl Prefix {
 
     /// What is left below the first `common` nibbles: the step there, and the rest.
     pub(super) fn split_below(&self, common: usize) -> (Step, Prefix) {
-        (Step::nibble(self.0[common]), Prefix(self.0[common + 1..].into()))
+        (Step::nibble(self.0[common]), Prefix(SmallVec::from_slice(&self.0[common + 1..])))
     }
 
     /// The prefix of a branch that takes the place of its parent, which had this one.
@@ -201,7 +202,7 @@ impl<C> Decode<C> for Prefix {
         if nibbles.iter().any(|&nibble| nibble > 0xf) {
             return Err(DecodeError::Other("a nibble larger than fifteen"));
         }
-        Ok(Prefix(nibbles[..].into()))
+        Ok(Prefix(SmallVec::from_slice(&nibbles)))
     }
 }
 
