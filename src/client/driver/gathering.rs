@@ -7,6 +7,7 @@
 //! nobody.
 
 use super::callers::{Answer, Caller, Callers};
+use crate::client::requests::{MOST_WAITING_BYTES, MOST_WAITING_OPERATIONS};
 use crate::message::Parameters;
 use crate::types::{Instant, Span};
 use crate::wire::Blob;
@@ -17,9 +18,6 @@ const GATHERING: Span = Span::milliseconds(5);
 
 /// Beside so many bundles it waits for one of them to end.
 const MOST_BUNDLES: usize = 4;
-
-/// With so many that wait there is no room for more.
-const MOST_WRITES: usize = 256;
 
 /// What one caller asked for.
 struct Write {
@@ -32,15 +30,34 @@ struct Write {
 /// See the module's head.
 pub(super) struct Gathering {
     writes: VecDeque<Write>,
-    most_operations: usize,
+    /// What is in them.
+    operations: u64,
+    bytes: u64,
+    /// What goes into one bundle.
+    most_operations: u64,
     most_bytes: u64,
+}
+
+impl Write {
+    fn count(&self) -> u64 {
+        self.operations.len() as u64
+    }
+
+    fn bytes(&self) -> u64 {
+        self.operations.iter().map(|one| one.len() as u64).sum()
+    }
 }
 
 impl Gathering {
     pub(super) fn new(parameters: &Parameters) -> Gathering {
         let Parameters { bundle_operations, bundle_bytes, .. } = *parameters;
-        let most_operations = usize::try_from(bundle_operations).unwrap_or(usize::MAX);
-        Gathering { writes: VecDeque::new(), most_operations, most_bytes: bundle_bytes }
+        Gathering {
+            writes: VecDeque::new(),
+            operations: 0,
+            bytes: 0,
+            most_operations: bundle_operations,
+            most_bytes: bundle_bytes,
+        }
     }
 
     pub(super) fn push(
@@ -50,16 +67,34 @@ impl Gathering {
         deadline: Instant,
         answer: Answer,
     ) {
-        self.writes.push_back(Write { operations, since: now, deadline, answer });
+        let write = Write { operations, since: now, deadline, answer };
+        self.note(&write);
+        self.writes.push_back(write);
     }
 
+    fn note(&mut self, write: &Write) {
+        self.operations += write.count();
+        self.bytes += write.bytes();
+    }
+
+    /// What gathers has the same bounds as what waits in the session.
     pub(super) fn has_room(&self) -> bool {
-        self.writes.len() < MOST_WRITES
+        (self.writes.len() as u64) < MOST_WAITING_OPERATIONS
+            && self.operations < MOST_WAITING_OPERATIONS
+            && self.bytes < MOST_WAITING_BYTES
     }
 
     /// Whose time is over.
     pub(super) fn take_late(&mut self, now: Instant) -> Option<Answer> {
-        self.writes.pop_front_if(|first| first.deadline <= now).map(|late| late.answer)
+        let late = self.pop_if(|first| first.deadline <= now)?;
+        Some(late.answer)
+    }
+
+    fn pop_if(&mut self, goes: impl FnOnce(&Write) -> bool) -> Option<Write> {
+        let first = self.writes.pop_front_if(|first| goes(first))?;
+        self.operations -= first.count();
+        self.bytes -= first.bytes();
+        Some(first)
     }
 
     /// What goes now, with so many bundles under way. What becomes of each operation is told
@@ -82,40 +117,39 @@ impl Gathering {
     pub(super) fn put_back(&mut self, now: Instant, mut all: Vec<Blob>, callers: Callers) {
         for Caller { answer, operations, deadline } in callers.into_iter().rev() {
             let operations = all.split_off(all.len() - operations);
-            self.writes.push_front(Write { operations, since: now, deadline, answer });
+            let write = Write { operations, since: now, deadline, answer };
+            self.note(&write);
+            self.writes.push_front(write);
         }
     }
 
     /// All who wait, and nothing of theirs will go.
     pub(super) fn give_up(&mut self) -> impl Iterator<Item = Answer> + use<> {
+        (self.operations, self.bytes) = (0, 0);
         std::mem::take(&mut self.writes).into_iter().map(|one| one.answer)
     }
 
     /// Whether about a bundle has gathered.
     fn is_whole(&self) -> bool {
-        let operations = || self.writes.iter().flat_map(|one| &one.operations);
-        operations().count() >= self.most_operations || size(operations()) >= self.most_bytes / 2
+        self.operations >= self.most_operations || self.bytes >= self.most_bytes / 2
     }
 
     fn bundle(&mut self) -> (Vec<Blob>, Callers) {
         let (mut all, mut callers, mut bytes) = (Vec::new(), Vec::new(), 0);
-        while let Some(next) = self.writes.pop_front_if(|next| {
-            let fits = all.len() + next.operations.len() <= self.most_operations
-                && bytes + size(&next.operations) <= self.most_bytes;
+        let (most_operations, most_bytes) = (self.most_operations, self.most_bytes);
+        while let Some(next) = self.pop_if(|next| {
+            let fits = all.len() as u64 + next.count() <= most_operations
+                && bytes + next.bytes() <= most_bytes;
             // What is no bundle by itself is refused by itself.
-            callers.is_empty() || !all.is_empty() && !next.operations.is_empty() && fits
+            callers.is_empty() || !all.is_empty() && next.count() > 0 && fits
         }) {
+            bytes += next.bytes();
             let Write { operations, deadline, answer, .. } = next;
-            bytes += size(&operations);
             callers.push(Caller { answer, operations: operations.len(), deadline });
             all.extend(operations);
         }
         (all, callers)
     }
-}
-
-fn size<'a>(operations: impl IntoIterator<Item = &'a Blob>) -> u64 {
-    operations.into_iter().map(|one| one.len() as u64).sum()
 }
 
 #[cfg(test)]

@@ -59,8 +59,8 @@ pub(super) struct Driver {
     waiting: VecDeque<Waiting>,
     gathering: Gathering,
     pending: BTreeMap<Ticket, Callers>,
-    /// How many of them are bundles.
-    bundles: usize,
+    /// Those of them that gathered.
+    bundles: BTreeSet<Ticket>,
     /// Those of which nothing has left yet.
     unsent: BTreeSet<Ticket>,
     look_due: Instant,
@@ -85,7 +85,7 @@ impl Driver {
             waiting: VecDeque::new(),
             gathering: Gathering::new(&genesis.parameters),
             pending: BTreeMap::new(),
-            bundles: 0,
+            bundles: BTreeSet::new(),
             unsent: BTreeSet::new(),
             look_due: Instant(0),
         }
@@ -153,7 +153,7 @@ impl Driver {
 
     fn deadline(&self) -> Option<Instant> {
         let waiting = self.waiting.iter().map(|one| one.deadline).min();
-        let gathering = self.gathering.due(self.bundles);
+        let gathering = self.gathering.due(self.bundles.len());
         let is_idle = waiting.is_none() && gathering.is_none() && self.pending.is_empty();
         let look = (!is_idle && !self.was_heard()).then_some(self.look_due);
         [self.session.next_deadline(), waiting, gathering, look].into_iter().flatten().min()
@@ -190,8 +190,14 @@ impl Driver {
     /// Hands over what waits, sends what is to be sent, and tells what came of it.
     fn carry_out(&mut self) {
         self.hand_over();
-        for (ticket, outcome) in self.session.take_outcomes() {
-            self.tell(ticket, outcome);
+        // What has ended makes room for what has gathered.
+        loop {
+            let outcomes = self.session.take_outcomes();
+            if outcomes.is_empty() {
+                break;
+            }
+            outcomes.into_iter().for_each(|(ticket, outcome)| self.tell(ticket, outcome));
+            self.hand_over();
         }
         if let Err(error) = self.reserve() {
             self.refuse_unsent(&error);
@@ -245,12 +251,13 @@ impl Driver {
         while let Some(answer) = self.gathering.take_late(now) {
             let _ = answer.send(Err(Error::NotSent { missing: self.missing() }));
         }
-        while let Some((operations, callers)) = self.gathering.take(now, self.bundles) {
+        while let Some((operations, callers)) = self.gathering.take(now, self.bundles.len()) {
             let asked = self.session.submit(now, operations.clone());
             if asked.is_err_and(is_for_now) {
                 self.gathering.put_back(now, operations, callers);
                 return;
             }
+            self.bundles.extend(asked);
             self.note_asked(asked, callers);
         }
     }
@@ -259,7 +266,6 @@ impl Driver {
     fn note_asked(&mut self, asked: Result<Ticket, SubmitError>, callers: Callers) {
         match asked {
             Ok(ticket) => {
-                self.bundles += usize::from(is_bundle(ticket));
                 self.pending.insert(ticket, callers);
                 self.unsent.insert(ticket);
             }
@@ -271,9 +277,8 @@ impl Driver {
 
     /// Who waited for what has ended.
     fn take_callers(&mut self, ticket: Ticket) -> Option<Callers> {
-        let callers = self.pending.remove(&ticket)?;
-        self.bundles -= usize::from(is_bundle(ticket));
-        Some(callers)
+        self.bundles.remove(&ticket);
+        self.pending.remove(&ticket)
     }
 
     fn tell(&mut self, ticket: Ticket, outcome: Outcome) {
@@ -409,13 +414,6 @@ fn is_for_now(error: SubmitError) -> bool {
     }
 }
 
-fn is_bundle(ticket: Ticket) -> bool {
-    match ticket {
-        Ticket::Submitted(..) => true,
-        Ticket::Read(_) | Ticket::Proof(_) => false,
-    }
-}
-
 fn declined_by_all(refusal: Refusal) -> Error {
     match refusal {
         Refusal::Unlisted => Error::NotAuthorised(refusal.to_string()),
@@ -428,9 +426,9 @@ mod tests {
     use super::*;
     use crate::client::{Settings, Setup, Start};
     use crate::crypto::{ClusterId, SecretKey};
-    use crate::message::{Genesis, Parameters};
+    use crate::message::{Genesis, Parameters, Reply, ReplyOutcome};
     use crate::service::kv::KeyValue;
-    use crate::types::{ClientId, Nonce, ReplicaId};
+    use crate::types::{ClientId, Digest, Nonce, ReplicaId, RequestNumber, Seq, View};
 
     fn key(seed: u8) -> SecretKey {
         SecretKey::from_seed(&[seed; 32])
@@ -457,12 +455,82 @@ mod tests {
         Session::new(Instant(0), setup, Settings::default(), Start::New, Nonce(7))
     }
 
-    fn ask(driver: &mut Driver) -> oneshot::Receiver<Result<Outcome, Error>> {
+    fn driver(numbers: Option<Numbers>) -> Driver {
+        let committee = Committee::new(4).expect("enough");
+        let links: Vec<Arc<Link>> =
+            committee.replicas().map(|replica| Arc::new(Link::new(replica))).collect();
+        links.iter().for_each(|link| link.connected());
+        let genesis = genesis();
+        let began = tokio::time::Instant::now();
+        Driver::new(session(&genesis), numbers, links, &genesis, began, None)
+    }
+
+    type Answered = oneshot::Receiver<Result<Outcome, Error>>;
+
+    /// As if asked for so late that nothing goes since it has gathered for long.
+    const LATER: Instant = Instant(u64::MAX / 2);
+
+    fn ask(driver: &mut Driver, wanted: fn(Vec<Blob>) -> Wanted) -> Answered {
         let (answer, answered) = oneshot::channel();
-        let wanted = Wanted::Receipts(vec![Blob::from("x")]);
-        driver.take(wanted, Instant(u64::MAX), answer);
+        match wanted(vec![Blob::from("x")]) {
+            Wanted::Submit(operations) => {
+                driver.gathering.push(LATER, operations, Instant(u64::MAX), answer);
+            }
+            wanted => driver.take(wanted, Instant(u64::MAX), answer),
+        }
         driver.carry_out();
         answered
+    }
+
+    /// A quorum tells what came of a number.
+    fn hear(driver: &mut Driver, number: u64) {
+        for replica in (0..3).map(ReplicaId) {
+            let reply = Reply {
+                client: ClientId(0),
+                number: RequestNumber(number),
+                view: View(0),
+                seq: Seq(number),
+                operation: Digest::of(b"x"),
+                outcome: ReplyOutcome::Executed(Blob::from("fine")),
+            };
+            let heard = driver.session.on_message(driver.now(), replica, ToClient::Reply(reply));
+            heard.expect("it was asked for");
+        }
+        driver.carry_out();
+    }
+
+    fn sent_to_primary(driver: &Driver) -> usize {
+        driver.links[0].outbox().depth().0
+    }
+
+    /// Nobody else need ask, and no other answer come.
+    #[tokio::test]
+    async fn what_gathers_beside_a_bundle_goes_as_soon_as_that_has_ended() {
+        let mut driver = driver(None);
+        let mut first = ask(&mut driver, Wanted::Submit);
+        let mut others = [ask(&mut driver, Wanted::Submit), ask(&mut driver, Wanted::Submit)];
+        assert_eq!(sent_to_primary(&driver), 1, "they gather");
+        hear(&mut driver, 1);
+        assert!(matches!(first.try_recv(), Ok(Ok(Outcome::Done(_)))));
+        assert_eq!(sent_to_primary(&driver), 2, "and go together");
+        hear(&mut driver, 2);
+        hear(&mut driver, 3);
+        others.iter_mut().for_each(|other| {
+            assert!(matches!(other.try_recv(), Ok(Ok(Outcome::Done(_)))));
+        });
+        assert_eq!(driver.deadline(), None);
+    }
+
+    /// What is to be proved is sent by itself, however much of it is under way.
+    #[tokio::test]
+    async fn what_is_to_have_receipts_holds_nothing_up() {
+        let mut driver = driver(None);
+        for _ in 0..8 {
+            drop(ask(&mut driver, Wanted::Receipts));
+        }
+        assert_eq!(sent_to_primary(&driver), 8);
+        drop(ask(&mut driver, Wanted::Submit));
+        assert_eq!(sent_to_primary(&driver), 9);
     }
 
     /// K9: that a later number cannot be written down says nothing of what was sent before.
@@ -473,22 +541,14 @@ mod tests {
         let cluster = ClusterId(crate::types::Digest([7; 32]));
         let opened = Numbers::open(&path, cluster, ClientId(0), Duration::ZERO);
         let (numbers, _) = opened.expect("nobody else has it");
-        let committee = Committee::new(4).expect("enough");
-        let links: Vec<Arc<Link>> =
-            committee.replicas().map(|replica| Arc::new(Link::new(replica))).collect();
-        links.iter().for_each(|link| link.connected());
-        let began = tokio::time::Instant::now();
-        let genesis = genesis();
-        let mut driver =
-            Driver::new(session(&genesis), Some(numbers), links, &genesis, began, None);
+        let mut driver = driver(Some(numbers));
 
-        let mut sent = ask(&mut driver);
-        let primary = Arc::clone(&driver.links[usize::from(ReplicaId(0).0)]);
-        assert_eq!(primary.outbox().depth().0, 1);
+        let mut sent = ask(&mut driver, Wanted::Submit);
+        assert_eq!(sent_to_primary(&driver), 1);
         driver.numbers.as_mut().expect("it has them").lose_disk();
-        let mut unsent = ask(&mut driver);
+        let mut unsent = ask(&mut driver, Wanted::Receipts);
         assert!(matches!(unsent.try_recv(), Ok(Err(Error::Count(_)))));
         assert!(sent.try_recv().is_err(), "it is under way still");
-        assert_eq!(primary.outbox().depth().0, 1, "and nothing else is");
+        assert_eq!(sent_to_primary(&driver), 1, "and nothing else is");
     }
 }
