@@ -26,40 +26,47 @@ const SELDOM: u64 = 2;
 /// What has been learnt of how long outcomes take.
 #[derive(Default)]
 pub(super) struct Patience {
-    small: Span,
     large: Span,
+    small: Span,
+    /// Of what was small and shown to all. A primary that is late with the rest alone shall
+    /// not have more time for it.
+    shown: Span,
     /// When all were shown a request last.
-    shown: Option<Instant>,
+    last_shown: Option<Instant>,
 }
 
 impl Patience {
     /// An outcome came, so long after the primary, or all, were asked last: a primary that
     /// acts only once all are shall not make us wait longer for it the next time.
-    pub(super) fn learn(&mut self, bytes: u64, took: Span) {
-        let usual = if bytes >= LARGE { &mut self.large } else { &mut self.small };
-        *usual = Span((usual.0 * 3 + took.0) / 4);
+    pub(super) fn learn(&mut self, bytes: u64, was_shown: bool, took: Span) {
+        let learn = |usual: &mut Span| *usual = Span((usual.0 * 3 + took.0) / 4);
+        match bytes >= LARGE {
+            true => learn(&mut self.large),
+            false => learn(&mut self.small),
+        }
+        if was_shown {
+            learn(&mut self.shown);
+        }
     }
 
     /// How long the primary has before all are asked. Where many requests are under way each
     /// takes long, and to ask all for each would make them take longer. But a primary that
     /// always acts just before we ask gains no more than a few times what is set.
     pub(super) fn pause(&self, bytes: u64, settings: &Settings) -> Span {
+        let usual = if bytes >= LARGE { self.large } else { self.shown };
         let most = settings.retry.times(MOST_STRETCHED).min(settings.most_retry);
-        self.usual(bytes).times(2).min(most).max(settings.retry)
+        usual.times(2).min(most).max(settings.retry)
     }
 
     /// Whether all are to see this request at once.
     pub(super) fn is_to_be_shown(&mut self, now: Instant, bytes: u64, settings: &Settings) -> bool {
-        let is_due = self.shown.is_none_or(|last| now >= last.plus(settings.retry.times(SELDOM)));
+        let next = |last: Instant| last.plus(settings.retry.times(SELDOM));
+        let is_due = self.last_shown.is_none_or(|last| next(last) <= now);
         let is_slow = self.small.times(LONG) >= settings.retry;
         let shown = is_due && is_slow && bytes < LARGE;
         if shown {
-            self.shown = Some(now);
+            self.last_shown = Some(now);
         }
         shown
-    }
-
-    fn usual(&self, bytes: u64) -> Span {
-        if bytes >= LARGE { self.large } else { self.small }
     }
 }

@@ -118,6 +118,8 @@ struct Sent {
     since: Instant,
     /// When the primary, or all, were asked last.
     asked: Instant,
+    /// Whether all were shown it as soon as it was made.
+    was_shown: bool,
     retry_at: Instant,
     pause: Span,
     rest: Rest,
@@ -390,14 +392,13 @@ impl Requests {
             }
             let request = sign(&self.author, *first, acknowledged, &bundle.operations);
             let bytes = bundle.bytes();
-            let to = match self.patience.is_to_be_shown(now, bytes, &settings) {
-                true => ToReplica::All,
-                false => ToReplica::One(primary),
-            };
+            let was_shown = self.patience.is_to_be_shown(now, bytes, &settings);
+            let to = if was_shown { ToReplica::All } else { ToReplica::One(primary) };
             out.send(to, ClientMessage::Request(request.clone()));
             let pause = self.patience.pause(bytes, &settings);
             let (retry_at, rest) = (now.plus(pause), Rest::NotDue);
-            bundle.sent = Some(Sent { request, since: now, asked: now, retry_at, pause, rest });
+            bundle.sent =
+                Some(Sent { request, since: now, asked: now, was_shown, retry_at, pause, rest });
             self.waiting_operations -= count;
             self.waiting_bytes -= bytes;
             sent_through = Some(RequestNumber(last));
@@ -406,10 +407,13 @@ impl Requests {
         self.ask_for_room(now, acknowledged, out);
     }
 
+    /// The first outcome of a bundle says how long it took.
     fn learn_usual(&mut self, now: Instant, bundle: RequestNumber) {
-        let Some(bundle) = self.bundles.get(&bundle) else { return };
-        if let Some(sent) = &bundle.sent {
-            self.patience.learn(bundle.bytes(), now.since(sent.asked));
+        let bundle = self.bundles.get(&bundle);
+        if let Some(bundle) = bundle.filter(|one| one.fates.iter().all(Option::is_none))
+            && let Some(sent) = &bundle.sent
+        {
+            self.patience.learn(bundle.bytes(), sent.was_shown, now.since(sent.asked));
         }
     }
 

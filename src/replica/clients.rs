@@ -42,7 +42,6 @@ impl Replica {
         if body.client != from {
             return Err(Reject::NotFromAuthor);
         }
-        self.note_asked(from);
         if let Err((refusal, reject)) = self.require_open(body) {
             if let Some(refusal) = refusal {
                 self.out.reply(from, ToClient::Refused(body.first, refusal));
@@ -57,6 +56,9 @@ impl Replica {
         // What waits here already may have been lost on the way to the primary.
         let (key, now) = (item.key(), self.now.instant);
         let taken = self.take_item(item.clone());
+        if self.pool.is_proposed(key) {
+            self.note_asked(from);
+        }
         let interval = self.settings.status_interval;
         let is_to_be_passed_on = match taken {
             Ok(()) => !self.pool.is_proposed(key),
@@ -140,6 +142,7 @@ impl Replica {
         let Some(last) = body.last() else { return };
         for number in (body.first.0..=last.0).map(RequestNumber) {
             if let Some(kept) = self.executor.state().kept(body.client, number) {
+                self.note_asked(body.client);
                 let reply = Reply {
                     client: body.client,
                     number,

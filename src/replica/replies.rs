@@ -37,8 +37,8 @@ impl Replica {
         self.is_active() && spares(self.committee, self.view, client).any(|spare| spare == self.id)
     }
 
-    /// A client asks this replica itself. Of the primary that is no news; of another it
-    /// shows that the client misses replies.
+    /// A client asks this replica itself for what is proposed or executed. Of the primary that
+    /// is no news; of another it shows that the client misses replies.
     pub(super) fn note_asked(&mut self, client: ClientId) {
         if !self.is_primary() && self.executor.state().is_listed(client) {
             let until = self.now.instant.plus(self.settings.replies_for);

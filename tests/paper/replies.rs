@@ -48,6 +48,21 @@ fn whoever_asks_is_told_and_goes_on_being_told_for_a_while() {
     assert_eq!(replies(&mut solo, 3, 0), 0);
 }
 
+/// K11: a request that is shown as soon as it is made says nothing of replies that are missing.
+#[test]
+fn whoever_only_shows_a_request_is_told_no_more_than_others() {
+    for is_proposed in [false, true] {
+        let mut solo = Solo::with(4, 1, parameters(), settings());
+        let request = solo.write(0, 1);
+        if is_proposed {
+            let batch = solo.batch_of(&[&request]);
+            solo.propose(0, 1, &batch);
+        }
+        solo.submit(&request);
+        assert_eq!(replies(&mut solo, 1, 0), usize::from(is_proposed));
+    }
+}
+
 /// What was refused where it was ordered is kept by nobody: everybody tells it.
 #[test]
 fn what_is_kept_by_nobody_is_told_by_everybody() {
