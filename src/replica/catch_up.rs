@@ -286,6 +286,7 @@ impl Replica {
         if let Some(evidence) = evidence.filter(|_| is_behind).cloned() {
             self.answer(from, PeerMessage::Evidence(evidence.into_inner()));
         }
+        self.show_impostor(from, status.view);
     }
 
     fn help_with_checkpoints(&mut self, from: ReplicaId, status: &Status) {

@@ -6,7 +6,7 @@
 //! detour for as long as it is in office, and does so in no way that a wait would notice.
 
 use super::effects::Record;
-use super::{Notice, Replica, Suspicion, To};
+use super::{Mode, Notice, Replica, Suspicion, To};
 use crate::message::{Batch, Evidence, PeerMessage, PrePrepare, Reject, Signed, Verified};
 use crate::types::{Incarnation, Instant, ReplicaId, View};
 use crate::wire;
@@ -18,6 +18,14 @@ pub const MOST_EVIDENCE: usize = 64;
 /// A larger record is not kept. A liar could fill two openings with what it likes, and every
 /// log begins with all the records there are.
 const LARGEST_EVIDENCE: usize = 4 << 20;
+
+/// A proposal in another life goes to all at once if its batch has no more bytes; else to
+/// whoever turns out not to know of it.
+const SMALL: usize = 64 << 10;
+
+fn is_small(batch: &Batch) -> bool {
+    batch.size() <= SMALL
+}
 
 impl Replica {
     /// Keeps a record of a lie, and shows it to the others once.
@@ -135,11 +143,26 @@ impl Replica {
         proposal: Verified<Signed<PrePrepare>>,
         batch: Option<Batch>,
     ) {
-        let bears = self.bears_convicts;
+        let (bears, is_small) = (self.bears_convicts, batch.as_ref().is_none_or(is_small));
         let active = self.active_mut().expect("the caller has required an active view");
-        if proposal.body.seq > active.chosen_up_to && !active.is_impostors && !bears {
-            active.is_impostors = true;
-            self.out.send(To::Everyone, PeerMessage::Propose(proposal.into_inner(), batch));
+        if proposal.body.seq <= active.chosen_up_to || active.impostor.is_some() || bears {
+            return;
+        }
+        let message = PeerMessage::Propose(proposal.into_inner(), batch);
+        active.impostor = Some(message.clone());
+        if is_small {
+            self.out.send(To::Everyone, message);
+        }
+    }
+
+    /// Shows somebody who is still in a view for which of its proposals it was left.
+    pub(super) fn show_impostor(&mut self, to: ReplicaId, view: View) {
+        let Mode::Changing(changing) = &self.mode else { return };
+        if let Some(message @ PeerMessage::Propose(proposal, _)) = &changing.impostor
+            && proposal.body.view == view
+        {
+            let message = message.clone();
+            self.answer(to, message);
         }
     }
 
@@ -178,7 +201,7 @@ impl Replica {
         if self.is_led_by_convict() {
             return Some(Suspicion::Convicted);
         }
-        let is_impostors = self.active().is_some_and(|active| active.is_impostors);
-        is_impostors.then_some(Suspicion::OtherLife)
+        let impostor = self.active().and_then(|active| active.impostor.as_ref());
+        impostor.map(|_| Suspicion::OtherLife)
     }
 }

@@ -60,7 +60,8 @@ pub use start::{Origin, Recovered, StartError};
 use crate::crypto::Scheme;
 use crate::message::{
     Batch, CheckedGenesis, CheckedPeer, CheckpointCertificate, CommitCertificate, Evidence, Fetch,
-    NewView, PreparedCertificate, Reject, Signed, Verified, Verifier, ViewChange, Voter,
+    NewView, PeerMessage, PreparedCertificate, Reject, Signed, Verified, Verifier, ViewChange,
+    Voter,
 };
 use crate::types::{ClientId, Committee, Digest, Instant, Nonce, ReplicaId, Seq, View};
 use catch_up::{Heard, Peer, Wanted};
@@ -115,21 +116,24 @@ struct Active {
     next: Seq,
     /// Up to here only what the new view chose is acceptable.
     chosen_up_to: Seq,
-    /// Whether its primary has proposed in a life that it is not in.
-    is_impostors: bool,
+    /// What its primary proposed in a life that it is not in.
+    impostor: Option<PeerMessage>,
 }
 
 impl Active {
     fn new(slots: BTreeMap<Seq, Slot>, chosen_up_to: Seq) -> Active {
-        Active { slots, next: chosen_up_to.next(), chosen_up_to, is_impostors: false }
+        Active { slots, next: chosen_up_to.next(), chosen_up_to, impostor: None }
     }
 }
 
+#[derive(Default)]
 struct Changing {
     /// When this replica gives up on the view; set once a quorum has asked for it.
     gives_up: Option<Instant>,
     /// Since when the new primary lacks the body of something it must propose.
     lacking_since: Option<Instant>,
+    /// What the primary of the view that was left proposed in a life that it is not in.
+    impostor: Option<PeerMessage>,
 }
 
 /// A view as it was opened.

@@ -252,7 +252,7 @@ impl Replica {
                 self.promises.remember(place, identity(&wish.body));
                 if view > self.view {
                     self.view = view;
-                    self.mode = Mode::Changing(Changing { gives_up: None, lacking_since: None });
+                    self.mode = Mode::Changing(Changing::default());
                     self.wishes.insert(self.id, wish);
                 }
             }

@@ -35,7 +35,11 @@ impl Replica {
         self.turns.forget();
         self.view = view;
         self.lacking.clear();
-        self.mode = Mode::Changing(Changing { gives_up: None, lacking_since: None });
+        let impostor = match &mut self.mode {
+            Mode::Active(active) => active.impostor.take(),
+            Mode::Changing(changing) => changing.impostor.take(),
+        };
+        self.mode = Mode::Changing(Changing { impostor, ..Changing::default() });
         let body = ViewChange {
             view,
             by: self.voter_about_views(),

@@ -846,7 +846,18 @@ fn above_a_only_the_new_life_counts_and_up_to_it_the_old() {
 }
 
 fn propose_in(solo: &mut Solo, view: u64, seq: u64, incarnation: u64) -> (PeerMessage, Out) {
-    let (batch, primary) = (solo.batch(seq), solo.primary(view));
+    let batch = solo.batch(seq);
+    propose_batch_in(solo, view, seq, incarnation, batch)
+}
+
+fn propose_batch_in(
+    solo: &mut Solo,
+    view: u64,
+    seq: u64,
+    incarnation: u64,
+    batch: Batch,
+) -> (PeerMessage, Out) {
+    let primary = solo.primary(view);
     let by = life(primary, incarnation);
     let body = PrePrepare { view: View(view), seq: Seq(seq), digest: batch.digest(), by };
     let message = PeerMessage::Propose(solo.sign(primary, body), Some(batch));
@@ -864,6 +875,21 @@ fn a_primary_that_proposes_in_another_life_is_left_at_once() {
     assert_eq!(out.reject(), Some(Reject::WrongIncarnation));
     assert!(out.peers().contains(&(To::Everyone, &message)), "{:?}", out.peers());
     assert_eq!(out.suspicions(), [(1, Suspicion::OtherLife)]);
+}
+
+/// Whoever turns out to be there still is shown it again; what is large, only so.
+#[test]
+fn who_is_still_in_the_view_of_another_life_is_shown_why_others_left() {
+    for is_large in [false, true] {
+        let mut solo = Solo::new(1);
+        let batch = if is_large { solo.huge_batch(1) } else { solo.batch(1) };
+        let (message, out) = propose_batch_in(&mut solo, 0, 1, 1, batch);
+        assert_eq!(out.peers().contains(&(To::Everyone, &message)), !is_large);
+        assert_eq!(out.suspicions(), [(1, Suspicion::OtherLife)]);
+        let shown = |out: &Out| out.peers().contains(&(To::Peer(ReplicaId(2)), &message));
+        assert!(shown(&solo.status_from(2, 0, 0, 0)));
+        assert!(!shown(&solo.status_from(2, 1, 0, 0)), "it has left, too");
+    }
 }
 
 /// Where a life begins within the window, each number has its own.

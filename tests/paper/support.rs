@@ -367,6 +367,12 @@ impl Solo {
         self.batch_of(&[&self.request(0, number, number - 1, &[&operation])])
     }
 
+    /// One that is so large that it should not travel twice.
+    pub fn huge_batch(&self, number: u64) -> Batch {
+        let operation = put(&format!("huge {number}"), &"x".repeat(100_000));
+        self.batch_of(&[&self.request(0, number, number - 1, &[&operation])])
+    }
+
     pub fn pre_prepare(&self, view: u64, seq: u64, digest: Digest) -> Signed<PrePrepare> {
         let by = self.primary(view);
         self.sign(by, PrePrepare { view: View(view), seq: Seq(seq), digest, by: first_life(by) })
