@@ -10,7 +10,7 @@
 
 use super::slot::Slot;
 use super::{Replica, To};
-use crate::message::{Fetch, PeerMessage, Reject};
+use crate::message::{Batch, Fetch, PeerMessage, Reject};
 use crate::types::{Digest, Instant, ReplicaId, Seq, Span, View};
 use std::collections::BTreeSet;
 
@@ -19,6 +19,12 @@ const MOST_OFTEN: u64 = 64;
 
 /// The pause between two doubles so often at most.
 const MOST_DOUBLED: usize = 16;
+
+/// What is decided is asked for so often at most.
+const MOST_ONCE_DECIDED: usize = 3;
+
+/// Of a batch with more bytes the proposal is not looked for once it is decided.
+const LARGE: usize = 64 << 10;
 
 /// A proposal that is looked for.
 pub(super) struct Lacking {
@@ -73,19 +79,34 @@ impl Replica {
                 return true;
             }
             let holders = self.who_has_what_lacks(*seq);
-            let count = holders.len().max(1);
-            let turn = usize::try_from(seq.0 % count as u64).unwrap_or(0);
-            let holder = holders.iter().nth((turn + one.asked) % count);
-            if let Some(holder) = holder.filter(|_| *seq <= last) {
-                let message = PeerMessage::Fetch(Fetch::Proposal(view, *seq));
-                self.out.send_free(To::Peer(*holder), message);
-                one.asked += 1;
+            if holders.is_empty() || !self.is_wanted(*seq, one.asked) {
+                return false;
             }
+            if *seq > last {
+                one.due = now.plus(most);
+                return true;
+            }
+            let count = holders.len();
+            let turn = usize::try_from(seq.0 % count as u64).unwrap_or(0);
+            let holder = holders.into_iter().nth((turn + one.asked) % count);
+            let message = PeerMessage::Fetch(Fetch::Proposal(view, *seq));
+            self.out.send_free(To::Peer(holder.expect("one of them")), message);
+            one.asked += 1;
             let pause = grace.times(1 << one.asked.min(MOST_DOUBLED)).min(most);
             one.due = now.plus(pause);
-            holder.is_some()
+            true
         });
         self.lacking = lacking;
+    }
+
+    /// Whether a proposal is looked for, asked for so often already. Once the number is decided
+    /// it only lets this replica vote, and whoever may need that is not far ahead: what is large
+    /// need not come again for it, nor what others have long left behind.
+    fn is_wanted(&self, seq: Seq, asked: usize) -> bool {
+        let Some(certificate) = self.decided.get(&seq) else { return true };
+        let bytes = self.bodies.get(&certificate.digest()).map_or(0, Batch::size);
+        let is_recent = seq.plus(self.settings.pipeline) > self.executed();
+        self.may_vote() && is_recent && asked < MOST_ONCE_DECIDED && bytes <= LARGE
     }
 
     /// Sends a proposal that was accepted here, as its primary signed it.

@@ -4,7 +4,7 @@ use crate::support::{Out, Solo, first_life, put};
 use crate::world::{World, parameters};
 use quorate::message::batch::NULL;
 use quorate::message::{
-    Batch, Evidence, Item, Parameters, PeerMessage, PrePrepare, Reject, ReplyOutcome, Signed,
+    Batch, Evidence, Fetch, Item, Parameters, PeerMessage, PrePrepare, Reject, ReplyOutcome, Signed,
 };
 use quorate::replica::{Record, Settings, To};
 use quorate::types::{ReplicaId, RequestNumber, Seq, Span, Timestamp, View};
@@ -795,4 +795,40 @@ fn whoever_was_told_something_else_is_shown_the_proposal() {
         })
         .collect();
     assert_eq!(shown.len(), 1);
+}
+
+/// Which proposals are asked for while time passes.
+fn proposals_asked(solo: &mut Solo, span: Span) -> Vec<u64> {
+    let out = solo.pass(span);
+    let asked = out.fetches().into_iter().filter_map(|(_, fetch)| match fetch {
+        Fetch::Proposal(_, seq) => Some(seq.0),
+        _ => None,
+    });
+    asked.collect()
+}
+
+/// 3: others may lack the vote of a replica that has only their certificate. But nobody needs
+/// it for ever, and what is large does not come again for it.
+#[test]
+fn a_proposal_is_asked_for_a_few_times_once_it_is_decided() {
+    for (is_large, times) in [(false, 3), (true, 0)] {
+        let mut solo = Solo::new(1);
+        let batch = if is_large { solo.huge_batch(1) } else { solo.batch(1) };
+        for by in [0, 2, 3] {
+            solo.commit_from(by, 0, 1, batch.digest());
+        }
+        solo.peer(2, PeerMessage::Batch(batch));
+        assert_eq!(solo.executed(), 1);
+        assert_eq!(proposals_asked(&mut solo, Span::seconds(60)).len(), times);
+    }
+}
+
+/// 3: nor of what others have long left behind.
+#[test]
+fn a_decided_proposal_far_behind_is_not_asked_for() {
+    let mut solo = Solo::new(1);
+    let batch = solo.batch(1);
+    solo.commit_from(2, 0, 1, batch.digest());
+    solo.decide_up_to(20);
+    assert_eq!(proposals_asked(&mut solo, Span::seconds(60)), [0; 0]);
 }
