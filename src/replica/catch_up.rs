@@ -206,9 +206,17 @@ impl Replica {
     /// after a restart the votes for what it executed before have to come together
     /// again, or who is behind finds nobody to learn from.
     pub(super) fn shown(&self) -> Seq {
-        let numbers = (self.stable().0 + 1..=self.executed().0).map(Seq);
-        let lacking = numbers.into_iter().find(|seq| !self.decided.contains_key(seq));
-        lacking.map_or(self.executed(), Seq::previous)
+        self.decided_without_gap().min(self.executed())
+    }
+
+    /// Up to here every number above the stable checkpoint is decided. None is ever forgotten
+    /// above that, so what was found once need not be looked at again.
+    pub(super) fn decided_without_gap(&self) -> Seq {
+        let mut through = self.decided_through.max(self.stable());
+        while self.decided.contains_key(&through.next()) {
+            through = through.next();
+        }
+        through
     }
 
     fn status(&self) -> Status {

@@ -169,6 +169,8 @@ pub struct Replica {
     prepared: BTreeMap<Seq, Verified<PreparedCertificate>>,
     /// Decided entries above the stable checkpoint.
     decided: BTreeMap<Seq, Verified<CommitCertificate>>,
+    /// Up to here none of them lacked when one came last.
+    decided_through: Seq,
     /// The batches of all these, and of what is accepted in the slots: nothing that is
     /// unchecked, for whatever is in here may be proposed again.
     bodies: BTreeMap<Digest, Batch>,

@@ -397,6 +397,7 @@ impl Replica {
             self.want(digest, voters);
         }
         self.decided.insert(seq, certificate);
+        self.decided_through = self.decided_without_gap();
         self.note_ordered();
         self.execute_ready();
     }

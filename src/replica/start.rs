@@ -129,6 +129,7 @@ impl Replica {
             opening: None,
             prepared: BTreeMap::new(),
             decided: BTreeMap::new(),
+            decided_through: Seq::GENESIS,
             bodies: BTreeMap::new(),
             checkpoints: Checkpoints::default(),
             wishes: BTreeMap::new(),
