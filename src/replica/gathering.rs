@@ -10,9 +10,11 @@ use super::executor::Done;
 use super::pool::{Owner, place};
 use crate::types::{Instant, Seq, Span};
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
-/// So many items are worth a batch, whatever else is to be expected,
-const ENOUGH_ITEMS: usize = 64;
+/// So many items are worth a batch at least and at most: half as many as clients are expected,
+/// so that one batch is gathered while another is agreed on,
+const ENOUGH_ITEMS: RangeInclusive<usize> = 64..=256;
 
 /// or so many bytes of them.
 const ENOUGH_BYTES: usize = 64 << 10;
@@ -40,7 +42,9 @@ impl Replica {
     pub(super) fn is_too_little(&mut self, seq: Seq) -> bool {
         let (items, bytes) = self.pool.backlog();
         let (most_items, most_bytes) = self.batch_limits();
-        if items >= most_items.min(ENOUGH_ITEMS) || bytes >= most_bytes.min(ENOUGH_BYTES) {
+        let half = self.gathering.expected.div_ceil(2);
+        let enough_items = half.clamp(*ENOUGH_ITEMS.start(), *ENOUGH_ITEMS.end());
+        if items >= most_items.min(enough_items) || bytes >= most_bytes.min(ENOUGH_BYTES) {
             return false;
         }
         if !self.is_eager(seq) {
