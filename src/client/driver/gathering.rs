@@ -91,7 +91,8 @@ impl Gathering {
     }
 
     fn pop_if(&mut self, goes: impl FnOnce(&Write) -> bool) -> Option<Write> {
-        let first = self.writes.pop_front_if(|first| goes(first))?;
+        self.writes.front().filter(|first| goes(first))?;
+        let first = self.writes.pop_front()?;
         self.operations -= first.count();
         self.bytes -= first.bytes();
         Some(first)
