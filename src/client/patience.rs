@@ -4,8 +4,8 @@
 //! A backup that never hears of a request cannot tell that the primary is late with it. Were
 //! only those told that wait for all too long, a primary that is always a little faster than
 //! that would keep its office, however slow. So whoever waits long shows all replicas a
-//! request now and then as soon as it is made; and that is enough, so nobody need be asked
-//! sooner than outcomes usually come.
+//! request now and then as soon as it is made; and what these take, any other may take too,
+//! before all are asked for it.
 
 use super::session::Settings;
 use crate::types::{Instant, Span};
@@ -53,7 +53,8 @@ impl Patience {
     /// takes long, and to ask all for each would make them take longer. But a primary that
     /// always acts just before we ask gains no more than a few times what is set.
     pub(super) fn pause(&self, bytes: u64, settings: &Settings) -> Span {
-        let usual = if bytes >= LARGE { self.large } else { self.shown };
+        // Nothing is shown any more once outcomes come soon again.
+        let usual = if bytes >= LARGE { self.large } else { self.shown.min(self.small) };
         let most = settings.retry.times(MOST_STRETCHED).min(settings.most_retry);
         usual.times(2).min(most).max(settings.retry)
     }

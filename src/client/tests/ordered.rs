@@ -159,6 +159,18 @@ fn where_outcomes_take_long_all_are_asked_later() {
     }
 }
 
+/// What was slow once has no more time for it later.
+#[test]
+fn where_outcomes_come_soon_again_all_are_asked_as_soon_as_before() {
+    let mut story = answered_after(Span(90), 1, 1);
+    for number in 41..=80 {
+        story.submit(&["b"]);
+        story.wait(Span(1));
+        story.all_hear(0..3, &executed(number, number, "b", "fine"));
+    }
+    assert_eq!(asks_all_after(story, "b"), 100);
+}
+
 /// Backups that never hear of a request cannot tell that the primary is late with it.
 #[test]
 fn whoever_waits_long_shows_all_a_request_now_and_then() {
