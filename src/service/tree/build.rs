@@ -224,9 +224,15 @@ impl Branch {
 
 /// An entry as it is kept: its stamp, then its value.
 impl Entry {
-    /// The bytes to keep.
-    pub fn to_bytes(&self) -> Vec<u8> {
-        [&self.changed.0.to_le_bytes()[..], &self.value].concat()
+    /// Adds the bytes to keep.
+    pub fn keep_in(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.changed.0.to_le_bytes());
+        bytes.extend_from_slice(&self.value);
+    }
+
+    /// How many these are; never none.
+    pub fn kept_bytes(&self) -> usize {
+        size_of::<Seq>() + self.value.len()
     }
 
     /// The entry that was kept in these bytes.

@@ -2,10 +2,10 @@
 
 use super::shaky::Dice;
 use super::*;
-use crate::service::tree::{Assembly, Entry};
+use crate::service::tree::{Assembly, Entry, KeyRange};
 use crate::storage::states::Loaded;
 use proptest::prelude::*;
-use redb::{Database, TableDefinition};
+use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 const CACHE_BYTES: usize = 4 << 20;
 
@@ -24,11 +24,16 @@ fn job(seq: u64, tree: &Tree) -> Job {
 }
 
 fn put(tree: &mut Tree, key: u64, value: u64, seq: u64) {
-    tree.put(
-        &Digest::of(&key.to_le_bytes()).0[..20],
-        value.to_le_bytes().to_vec().into(),
-        Seq(seq),
-    );
+    put_bytes(tree, key, value.to_le_bytes().to_vec(), seq);
+}
+
+/// Puts a value of up to 24 KB, so that a few of them make several pieces.
+fn put_large(tree: &mut Tree, key: u64, value: u64, seq: u64) {
+    put_bytes(tree, key, value.to_le_bytes().repeat(1 + value as usize % 3000), seq);
+}
+
+fn put_bytes(tree: &mut Tree, key: u64, value: Vec<u8>, seq: u64) {
+    tree.put(&Digest::of(&key.to_le_bytes()).0[..20], value.into(), Seq(seq));
 }
 
 fn remove(tree: &mut Tree, key: u64, seq: u64) {
@@ -70,7 +75,7 @@ proptest! {
         let mut model: BTreeMap<Seq, Tree> = BTreeMap::new();
         for step in steps {
             match step {
-                Step::Put(key, value) => put(&mut tree, key, value, seq + 1),
+                Step::Put(key, value) => put_large(&mut tree, key, value, seq + 1),
                 Step::Remove(key) => remove(&mut tree, key, seq + 1),
                 Step::Save => {
                     seq += 1;
@@ -118,7 +123,7 @@ fn a_kill_at_any_transaction_leaves_whole_states() {
     let mut tree = Tree::new();
     for seq in 1..20 {
         for key in 0..50 {
-            put(&mut tree, key * seq % 97, key, seq);
+            put_large(&mut tree, key * seq % 97, key * 977 + seq, seq);
         }
         remove(&mut tree, seq, seq);
         let mut jobs = vec![job(seq, &tree)];
@@ -175,22 +180,24 @@ fn parts_of_a_transfer_are_kept_in_their_order_until_another_begins() {
     assert!(open(&path, 0).expect("the same store").1.parts.is_empty());
 }
 
-const ENTRIES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("entries");
-const CHANGES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("changes");
+const PIECES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("pieces");
+const RECORDS: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("records");
 
 /// Changes a row of a table behind the store's back.
-fn rot(path: &Path, table: TableDefinition<&[u8], &[u8]>) {
+fn rot<K: redb::Key + 'static>(
+    path: &Path,
+    table: TableDefinition<K, &[u8]>,
+    key: K::SelfType<'static>,
+) {
     let database = Database::create(path).expect("the store's file");
     let transaction = database.begin_write().expect("a file that works");
     {
         let mut table = transaction.open_table(table).expect("it is there");
-        let (key, value) = table.pop_first().expect("readable").map_or_else(
-            || panic!("the table is empty"),
-            |(key, value)| (key.value().to_vec(), value.value().to_vec()),
-        );
-        let mut value = value;
-        *value.last_mut().expect("not empty") ^= 1;
-        table.insert(&key[..], &value[..]).expect("room for it");
+        let row = table.get(&key).expect("readable").expect("it is there");
+        let mut rotten = row.value().to_vec();
+        drop(row);
+        *rotten.last_mut().expect("not empty") ^= 1;
+        table.insert(&key, &rotten[..]).expect("room for it");
     }
     transaction.commit().expect("room for it");
 }
@@ -213,7 +220,7 @@ fn rot_in_the_whole_state_is_refused() {
     let directory = directory();
     let path = directory.path().join("states.redb");
     three_states(&path);
-    rot(&path, ENTRIES);
+    rot(&path, PIECES, &[]);
     let refused = open(&path, 10).err().expect("a refusal");
     assert!(matches!(refused, StorageError::StateLost { stable: Seq(10), .. }), "{refused}");
     assert!(refused.to_string().contains("--recover"), "{refused}");
@@ -229,7 +236,7 @@ fn rot_in_a_later_state_leaves_the_earlier_one() {
     let directory = directory();
     let path = directory.path().join("states.redb");
     let mut tree = three_states(&path);
-    rot(&path, CHANGES);
+    rot(&path, RECORDS, (20, 0));
     let (mut states, loaded) = open(&path, 10).expect("one is intact");
     assert_eq!(loaded.rotten, [Seq(20), Seq(30)]);
     assert_eq!(loaded.states.keys().copied().collect::<Vec<_>>(), [Seq(10)]);
@@ -237,6 +244,80 @@ fn rot_in_a_later_state_leaves_the_earlier_one() {
     states.carry_out(&[job(20, &tree)]).expect("a disk that works");
     drop(states);
     assert_eq!(reopened(&path, 10).get(&Seq(20)), Some(&tree.digest()));
+}
+
+/// A state that turned out to be wrong leaves nothing where another takes its number.
+#[test]
+fn nothing_is_left_of_a_state_that_another_replaces() {
+    let directory = directory();
+    let path = directory.path().join("states.redb");
+    let (mut states, _) = open(&path, 0).expect("a new store");
+    let mut first = Tree::new();
+    (0..100).for_each(|key| put(&mut first, key, 1, 1));
+    let mut wrong = first.clone();
+    (0..90).for_each(|key| remove(&mut wrong, key, 2));
+    (0..20).for_each(|key| put_bytes(&mut wrong, key, vec![2; 10_000], 2));
+    let mut right = first.clone();
+    put(&mut right, 99, 2, 2);
+    states.carry_out(&[job(1, &first), job(2, &wrong)]).expect("a disk that works");
+    states.carry_out(&[job(2, &right)]).expect("a disk that works");
+    drop(states);
+    assert_eq!(reopened(&path, 1)[&Seq(2)], right.digest());
+}
+
+/// The bytes of the pieces and of the records in the file as it is now.
+fn bytes_in(path: &Path) -> (usize, usize) {
+    let copy = path.with_extension("copy");
+    fs::copy(path, &copy).expect("room for a copy");
+    let database = Database::create(&copy).expect("the store's file");
+    let read = database.begin_read().expect("readable");
+    let pieces = read.open_table(PIECES).expect("it is there");
+    let pieces = pieces.iter().expect("readable").map(|row| row.expect("readable").1.value().len());
+    let records = read.open_table(RECORDS).expect("it is there");
+    let records = records.iter().expect("readable");
+    (pieces.sum(), records.map(|row| row.expect("readable").1.value().len()).sum())
+}
+
+/// Where keys change here and there, and others come after the last, a part of the whole
+/// state is written at a time, and records do not pile up.
+#[test]
+fn a_large_state_is_written_anew_a_part_at_a_time() {
+    let directory = directory();
+    let path = directory.path().join("states.redb");
+    let (mut states, _) = open(&path, 0).expect("a new store");
+    let (mut tree, mut dice) = (Tree::new(), Dice(3));
+    (0..4000).for_each(|key| put_bytes(&mut tree, key, vec![1; 500], 1));
+    states.carry_out(&[job(1, &tree)]).expect("a disk that works");
+    let (mut most_records, mut seldom) = (0, 0);
+    for seq in 2..80 {
+        for _ in 0..100 {
+            put_bytes(&mut tree, dice.roll(4000), vec![seq as u8; 500], seq);
+            remove(&mut tree, dice.roll(4000), seq);
+            tree.put(
+                &[[0xff; 8], dice.roll(1 << 60).to_be_bytes()].concat(),
+                vec![2; 500].into(),
+                Seq(seq),
+            );
+        }
+        states.carry_out(&[job(seq, &tree), Job::Forget(Seq(seq))]).expect("a disk that works");
+        if seq % 7 == 0 {
+            drop(states);
+            let (again, loaded) = open(&path, seq).expect("the same store");
+            states = again;
+            assert_eq!(loaded.states[&Seq(seq)].digest(), tree.digest());
+            assert_eq!(loaded.rotten, []);
+        }
+        let (pieces, records) = bytes_in(&path);
+        let content: usize = tree.range(&KeyRange::all()).map(|(_, entry)| entry.value.len()).sum();
+        assert!(pieces < content * 2, "{pieces} bytes for {content}");
+        assert!(records < content, "{records} bytes of records for {content}");
+        most_records = most_records.max(records);
+        seldom += usize::from(records > 0);
+    }
+    assert!(
+        most_records > 200_000 && seldom > 60,
+        "{most_records}, {seldom}: all is written each time"
+    );
 }
 
 /// S3: whatever bytes of the file are wrong, nothing that was not saved comes out.

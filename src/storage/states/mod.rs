@@ -1,16 +1,22 @@
-//! The states on disk: one whole, as entries, and for each later checkpoint what differs
+//! The states on disk: one whole, and for each later checkpoint a record of what differs
 //! from the one before.
 //!
 //! | table | holds |
 //! | --- | --- |
 //! | `about` | whose states these are, and which one is the whole |
 //! | `states` | for each state its digest |
-//! | `entries`, `stamps` | the whole one: its entries, and the branches with stamps of their own |
-//! | `changes` | by number: what that state puts, removes and stamps |
+//! | `pieces` | the whole one's entries, each piece as of a number of its own (`whole`) |
+//! | `records` | by number: the entries that this state puts and removes (`rows`) |
+//! | `stamps` | the whole one's branches with stamps of their own |
+//! | `stamped` | by number: the stamps that this state changes |
 //! | `parts` | what was fetched of a state that is not whole yet, in its order |
 //!
-//! Each change of these is one transaction, so there is one whole state at every moment.
-//! What is read back counts only if its digest is the one that was written with it.
+//! Records are kept until no piece is older. Each change of these tables is one
+//! transaction, so there is one whole state at every moment. What is read back counts only
+//! if its digest is the one that was written with it.
+
+mod rows;
+mod whole;
 
 use super::Identity;
 use super::error::{self, StorageError};
@@ -19,30 +25,30 @@ use super::store::{self, Open};
 use crate::crypto::ClusterId;
 use crate::replica::Save;
 use crate::service::Tree;
-use crate::service::tree::{Difference, Entry, Part, Path, Stamps};
+use crate::service::tree::{Difference, Part, Path, Stamps};
 use crate::types::{Digest, ReplicaId, Seq};
 use crate::wire;
 use redb::{
-    Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition,
+    Database, Durability, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition,
     WriteTransaction,
 };
+use rows::Row;
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use std::mem;
+use std::ops::{Bound, RangeBounds, RangeInclusive};
 use std::path::{Path as FilePath, PathBuf};
+use whole::Round;
 
 const ABOUT: TableDefinition<&str, &[u8]> = TableDefinition::new("about");
 const STATES: TableDefinition<u64, [u8; 32]> = TableDefinition::new("states");
-const ENTRIES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("entries");
+const PIECES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("pieces");
+const RECORDS: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("records");
 const STAMPS: TableDefinition<&[u8], u64> = TableDefinition::new("stamps");
-const CHANGES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("changes");
+const STAMPED: TableDefinition<(u64, &[u8]), Option<u64>> = TableDefinition::new("stamped");
 const PARTS: TableDefinition<u64, &[u8]> = TableDefinition::new("parts");
 
 /// The version of this format.
-const VERSION: u32 = 1;
-
-/// What a change is, in the tables' `changes`: after the number, before the key.
-const ENTRY: u8 = 0;
-const STAMP: u8 = 1;
+const VERSION: u32 = 2;
 
 /// The bytes of parts that may be lost in a crash; they are fetched again then.
 const PARTS_AT_RISK_BYTES: usize = 4 << 20;
@@ -74,6 +80,9 @@ struct Kept {
     trees: BTreeMap<Seq, Tree>,
     /// The number of the state that is there as a whole.
     whole: Option<Seq>,
+    round: Round,
+    /// The bytes of the records of states above the whole one.
+    recorded_bytes: BTreeMap<Seq, u64>,
     /// The state that the parts are of.
     parts_of: Option<Seq>,
     next_part: u64,
@@ -224,12 +233,8 @@ impl States {
                 kept.forget(&transaction, intact)?;
             }
             None => {
-                transaction.delete_table(ENTRIES)?;
-                transaction.delete_table(STAMPS)?;
-                transaction.delete_table(CHANGES)?;
-                transaction.delete_table(STATES)?;
+                clear_states(&transaction)?;
                 transaction.open_table(ABOUT)?.remove("whole")?;
-                create_tables(&transaction)?;
                 kept =
                     Kept { parts_of: kept.parts_of, next_part: kept.next_part, ..Kept::default() };
             }
@@ -311,22 +316,22 @@ fn prepare(transaction: &WriteTransaction, identity: Identity) -> Result<(), Tro
 
 fn create_tables(transaction: &WriteTransaction) -> Result<(), Trouble> {
     transaction.open_table(STATES)?;
-    transaction.open_table(ENTRIES)?;
+    transaction.open_table(PIECES)?;
+    transaction.open_table(RECORDS)?;
     transaction.open_table(STAMPS)?;
-    transaction.open_table(CHANGES)?;
+    transaction.open_table(STAMPED)?;
     transaction.open_table(PARTS)?;
     Ok(())
 }
 
-/// Where in the table of changes those of the number begin.
-fn change_key(seq: Seq, kind: u8, key: &[u8]) -> Vec<u8> {
-    [&seq.0.to_be_bytes()[..], &[kind], key].concat()
-}
-
-/// All changes of these numbers.
-fn changes_of(seqs: RangeInclusive<Seq>) -> (Vec<u8>, Vec<u8>) {
-    let end = seqs.end().0.to_be_bytes();
-    (seqs.start().0.to_be_bytes().to_vec(), [&end[..], &[u8::MAX]].concat())
+/// Removes all states.
+fn clear_states(transaction: &WriteTransaction) -> Result<(), Trouble> {
+    transaction.delete_table(STATES)?;
+    transaction.delete_table(PIECES)?;
+    transaction.delete_table(RECORDS)?;
+    transaction.delete_table(STAMPS)?;
+    transaction.delete_table(STAMPED)?;
+    create_tables(transaction)
 }
 
 fn read_all(transaction: &ReadTransaction) -> Result<(Kept, Loaded), Trouble> {
@@ -349,12 +354,15 @@ fn read_all(transaction: &ReadTransaction) -> Result<(Kept, Loaded), Trouble> {
         let (way, stamp) = row?;
         stamps.insert(way.value().into(), Seq(stamp.value()));
     }
-    let mut last = read_whole(transaction, &stamps)?;
+    let mut last;
+    (last, kept.round) = whole::read(transaction, whole, &stamps)?;
     for (seq, digest) in digests {
         if seq > whole
             && let Some(before) = last.take()
         {
-            last = read_changes(transaction, seq, &before, &mut stamps)?;
+            let (after, bytes) = read_record(transaction, seq, &before, &mut stamps)?;
+            last = after;
+            kept.recorded_bytes.insert(seq, bytes);
         }
         match &last {
             Some(tree) if tree.digest() == digest => {
@@ -389,64 +397,47 @@ fn read_parts(
     Ok(())
 }
 
-/// The whole state, if what is there makes a tree.
-fn read_whole(transaction: &ReadTransaction, stamps: &Stamps) -> Result<Option<Tree>, Trouble> {
-    let table = transaction.open_table(ENTRIES)?;
-    let mut trouble = None;
-    let entries = table.iter()?.map_while(|row| match row {
-        Err(error) => {
-            trouble = Some(Trouble::from(error));
-            None
-        }
-        Ok((key, value)) => match Entry::from_bytes(value.value()) {
-            Some(entry) => Some((key.value().into(), entry)),
-            None => {
-                trouble = Some(Trouble::Nonsense("it holds an entry that is none"));
-                None
-            }
-        },
-    });
-    let tree = Tree::rebuild(entries, stamps).ok();
-    match trouble {
-        Some(Trouble::Nonsense(_)) => Ok(None),
-        Some(trouble) => Err(trouble),
-        None => Ok(tree),
-    }
-}
-
-/// The state that the number's changes make of the one before.
-fn read_changes(
+/// The state that the number's record makes of the one before, if it is one, and the
+/// record's bytes.
+fn read_record(
     transaction: &ReadTransaction,
     seq: Seq,
     before: &Tree,
     stamps: &mut Stamps,
-) -> Result<Option<Tree>, Trouble> {
-    let table = transaction.open_table(CHANGES)?;
-    let (from, to) = changes_of(seq..=seq);
-    let (mut entries, mut stamped) = (Vec::new(), Vec::new());
-    for row in table.range(&from[..]..=&to[..])? {
-        let (key, value) = row?;
-        let (Some((kind, key)), value) = (key.value()[8..].split_first(), value.value()) else {
-            return Ok(None);
-        };
-        match (*kind, value.split_first()) {
-            (ENTRY, None) => entries.push((Box::from(key), None)),
-            (ENTRY, Some((_, bytes))) => match Entry::from_bytes(bytes) {
-                Some(entry) => entries.push((Box::from(key), Some(entry))),
-                None => return Ok(None),
-            },
-            (STAMP, stamp) => {
-                let stamp = stamp.and_then(|(_, bytes)| bytes.try_into().ok());
-                match stamp.map(u64::from_le_bytes) {
-                    Some(stamp) => drop(stamps.insert(key.into(), Seq(stamp))),
-                    None => drop(stamps.remove(key)),
-                }
-                stamped.push(Box::<[u8]>::from(key));
-            }
-            _ => return Ok(None),
+) -> Result<(Option<Tree>, u64), Trouble> {
+    let (mut entries, mut bytes) = (Vec::new(), 0);
+    for row in transaction.open_table(RECORDS)?.range(rows_of(seq..=seq))? {
+        let (_, row) = row?;
+        bytes += row.value().len() as u64;
+        for found in rows::entries(row.value()) {
+            let Some((key, entry)) = found else { return Ok((None, bytes)) };
+            entries.push((Box::from(key), entry));
         }
     }
-    Ok(before.with_changes(entries, stamps, stamped.iter().map(|way| &**way)).ok())
+    let mut stamped = Vec::new();
+    for row in transaction.open_table(STAMPED)?.range(stamped_of(seq..=seq))? {
+        let (key, stamp) = row?;
+        let way: Box<[u8]> = key.value().1.into();
+        match stamp.value() {
+            Some(stamp) => drop(stamps.insert(way.clone(), Seq(stamp))),
+            None => drop(stamps.remove(&way)),
+        }
+        stamped.push(way);
+    }
+    Ok((before.with_changes(entries, stamps, stamped.iter().map(|way| &**way)).ok(), bytes))
+}
+
+/// The rows of these numbers' records.
+fn rows_of(seqs: RangeInclusive<Seq>) -> RangeInclusive<(u64, u32)> {
+    (seqs.start().0, 0)..=(seqs.end().0, u32::MAX)
+}
+
+/// The changes of stamps of these numbers.
+fn stamped_of(seqs: RangeInclusive<Seq>) -> impl RangeBounds<(u64, &'static [u8])> + 'static {
+    let (start, end) = seqs.into_inner();
+    let end = end.0.checked_add(1);
+    let end = end.map_or(Bound::Unbounded, |end| Bound::Excluded((end, &[][..])));
+    (Bound::Included((start.0, &[][..])), end)
 }
 
 impl Kept {
@@ -456,18 +447,18 @@ impl Kept {
         if self.trees.get(&seq).is_some_and(|tree| tree.digest() == save.digest) {
             return Ok(());
         }
-        let empty = Tree::new();
         match self.trees.range(..seq).next_back() {
             Some((_, before)) => {
-                remove_changes(transaction, seq..=seq)?;
-                let mut changes = transaction.open_table(CHANGES)?;
-                for change in save.tree.changes_since(before) {
-                    write_change(&mut changes, seq, change)?;
-                }
+                remove_records(transaction, seq..=seq)?;
+                let bytes = write_record(transaction, seq, save.tree.changes_since(before))?;
+                self.recorded_bytes.insert(seq, bytes);
             }
             None => {
-                let before = self.whole.and_then(|whole| self.trees.get(&whole));
-                write_whole(transaction, save.tree.changes_since(before.unwrap_or(&empty)))?;
+                clear_states(transaction)?;
+                self.trees.clear();
+                self.recorded_bytes.clear();
+                write_stamps(transaction, &save.tree)?;
+                self.round = whole::write(transaction, seq, &save.tree)?;
                 self.set_whole(transaction, seq)?;
             }
         }
@@ -479,9 +470,10 @@ impl Kept {
     /// Drops the states from this number on, unless one is the whole.
     fn drop_from(&mut self, transaction: &WriteTransaction, from: Seq) -> Result<(), Trouble> {
         let from = self.whole.map_or(from, |whole| from.max(whole.next()));
-        remove_changes(transaction, from..=Seq(u64::MAX))?;
+        remove_records(transaction, from..=Seq(u64::MAX))?;
         transaction.open_table(STATES)?.retain_in(from.0.., |_, _| false)?;
         self.trees.split_off(&from);
+        self.recorded_bytes.split_off(&from);
         Ok(())
     }
 
@@ -491,17 +483,19 @@ impl Kept {
         let Some(whole) = self.whole else { return Ok(()) };
         let next = self.trees.range(..=below).next_back().map(|(seq, _)| *seq);
         let Some(next) = next.filter(|next| *next > whole) else { return Ok(()) };
-        fold(transaction, whole.next()..=next)?;
+        fold_stamps(transaction, whole.next()..=next)?;
         transaction.open_table(STATES)?.retain_in(..next.0, |_, _| false)?;
         self.trees = self.trees.split_off(&next);
-        self.set_whole(transaction, next)
+        self.set_whole(transaction, next)?;
+        let above = self.recorded_bytes.split_off(&next.next());
+        let bytes = mem::replace(&mut self.recorded_bytes, above).into_values().sum();
+        let done = self.round.go_on(transaction, next, &self.trees[&next], bytes)?;
+        let mut records = transaction.open_table(RECORDS)?;
+        Ok(records.retain_in(rows_of(Seq::GENESIS..=done), |_, _| false)?)
     }
 
     fn set_whole(&mut self, transaction: &WriteTransaction, seq: Seq) -> Result<(), Trouble> {
-        if let Some(before) = self.whole.replace(seq).filter(|before| *before != seq) {
-            transaction.open_table(STATES)?.remove(before.0)?;
-            self.trees.remove(&before);
-        }
+        self.whole = Some(seq);
         transaction.open_table(ABOUT)?.insert("whole", &seq.0.to_le_bytes()[..])?;
         Ok(())
     }
@@ -533,72 +527,66 @@ impl Kept {
     }
 }
 
-fn write_change(
-    changes: &mut Table<&[u8], &[u8]>,
-    seq: Seq,
-    change: Difference,
-) -> Result<(), Trouble> {
-    let (key, value) = match change {
-        Difference::Put(key, entry) => {
-            (change_key(seq, ENTRY, key), [&[1], &entry.to_bytes()[..]].concat())
-        }
-        Difference::Remove(key) => (change_key(seq, ENTRY, key), Vec::new()),
-        Difference::Stamp(way, Some(stamp)) => {
-            (change_key(seq, STAMP, &way), [&[1], &stamp.0.to_le_bytes()[..]].concat())
-        }
-        Difference::Stamp(way, None) => (change_key(seq, STAMP, &way), Vec::new()),
-    };
-    changes.insert(&key[..], &value[..])?;
-    Ok(())
-}
-
-/// Changes the whole state itself.
-fn write_whole<'a>(
+/// Writes what a state changes. Returns the bytes of the record of entries.
+fn write_record<'a>(
     transaction: &WriteTransaction,
+    seq: Seq,
     changes: impl Iterator<Item = Difference<'a>>,
-) -> Result<(), Trouble> {
-    let mut entries = transaction.open_table(ENTRIES)?;
-    let mut stamps = transaction.open_table(STAMPS)?;
+) -> Result<u64, Trouble> {
+    let mut records = transaction.open_table(RECORDS)?;
+    let mut stamped = transaction.open_table(STAMPED)?;
+    let (mut row, mut number, mut bytes) = (Row::new(&[]), 0, 0);
     for change in changes {
-        match change {
-            Difference::Put(key, entry) => drop(entries.insert(key, &entry.to_bytes()[..])?),
-            Difference::Remove(key) => drop(entries.remove(key)?),
-            Difference::Stamp(way, Some(stamp)) => drop(stamps.insert(&way[..], stamp.0)?),
-            Difference::Stamp(way, None) => drop(stamps.remove(&way[..])?),
-        }
-    }
-    Ok(())
-}
-
-/// Makes the changes of these numbers, in their order, to the whole state.
-fn fold(transaction: &WriteTransaction, seqs: RangeInclusive<Seq>) -> Result<(), Trouble> {
-    let mut entries = transaction.open_table(ENTRIES)?;
-    let mut stamps = transaction.open_table(STAMPS)?;
-    let mut changes = transaction.open_table(CHANGES)?;
-    let (from, to) = changes_of(seqs);
-    for row in changes.extract_from_if(&from[..]..=&to[..], |_, _| true)? {
-        let (key, value) = row?;
-        let (kind, key) = key.value()[8..].split_first().ok_or(NO_CHANGE)?;
-        match (*kind, value.value().split_first()) {
-            (ENTRY, Some((_, bytes))) => drop(entries.insert(key, bytes)?),
-            (ENTRY, None) => drop(entries.remove(key)?),
-            (STAMP, Some((_, stamp))) => {
-                let stamp = stamp.try_into().map_err(|_| NO_CHANGE)?;
-                drop(stamps.insert(key, u64::from_le_bytes(stamp))?);
+        let (key, entry) = match change {
+            Difference::Put(key, entry) => (key, Some(entry)),
+            Difference::Remove(key) => (key, None),
+            Difference::Stamp(way, stamp) => {
+                stamped.insert((seq.0, &way[..]), stamp.map(|stamp| stamp.0))?;
+                continue;
             }
-            (STAMP, None) => drop(stamps.remove(key)?),
-            _ => return Err(NO_CHANGE),
+        };
+        if !row.has_room(key, entry) {
+            records.insert((seq.0, number), row.bytes())?;
+            bytes += row.bytes().len() as u64;
+            number += 1;
+            row.clear();
+        }
+        row.push(key, entry);
+    }
+    records.insert((seq.0, number), row.bytes())?;
+    Ok(bytes + row.bytes().len() as u64)
+}
+
+/// Writes the stamps of a state that becomes the whole one.
+fn write_stamps(transaction: &WriteTransaction, tree: &Tree) -> Result<(), Trouble> {
+    let mut stamps = transaction.open_table(STAMPS)?;
+    for change in tree.changes_since(&Tree::new()) {
+        if let Difference::Stamp(way, Some(stamp)) = change {
+            stamps.insert(&way[..], stamp.0)?;
         }
     }
     Ok(())
 }
 
-const NO_CHANGE: Trouble = Trouble::Nonsense("it holds a change that is none");
+/// Makes the changes of stamps of these numbers, in their order, to those of the whole state.
+fn fold_stamps(transaction: &WriteTransaction, seqs: RangeInclusive<Seq>) -> Result<(), Trouble> {
+    let mut stamps = transaction.open_table(STAMPS)?;
+    let mut stamped = transaction.open_table(STAMPED)?;
+    for row in stamped.extract_from_if(stamped_of(seqs), |_, _| true)? {
+        let (key, stamp) = row?;
+        let (_, way) = key.value();
+        match stamp.value() {
+            Some(stamp) => drop(stamps.insert(way, stamp)?),
+            None => drop(stamps.remove(way)?),
+        }
+    }
+    Ok(())
+}
 
-fn remove_changes(
+fn remove_records(
     transaction: &WriteTransaction,
     seqs: RangeInclusive<Seq>,
 ) -> Result<(), Trouble> {
-    let (from, to) = changes_of(seqs);
-    Ok(transaction.open_table(CHANGES)?.retain_in(&from[..]..=&to[..], |_, _| false)?)
+    transaction.open_table(RECORDS)?.retain_in(rows_of(seqs.clone()), |_, _| false)?;
+    Ok(transaction.open_table(STAMPED)?.retain_in(stamped_of(seqs), |_, _| false)?)
 }

@@ -1,0 +1,249 @@
+//! The one state that is on disk as a whole, in pieces.
+//!
+//! A piece is one row: the entries from its key on up to the next piece's key, as they
+//! were in a state that the piece names. What later states changed there, up to the one
+//! that is the whole, is in their records.
+//!
+//! Pieces are written anew one after the other in the order of keys, and then from the
+//! beginning again: each time so many that they have twice the bytes of the records by
+//! which the whole state has just come on. So an entry that changes is written three
+//! times, however few of its neighbours change; a start reads the state and about half as
+//! much of records; and nobody waits until all of a large state is written.
+
+use super::rows::{self, Row};
+use super::{PIECES, RECORDS, Trouble, rows_of};
+use crate::service::Tree;
+use crate::service::tree::{Entry, KeyRange, Stamps};
+use crate::types::Seq;
+use redb::{ReadTransaction, ReadableTable, Table, WriteTransaction};
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+use std::iter;
+use std::ops::Bound;
+
+/// So many times the bytes of the records, pieces are written anew.
+const ANEW: u64 = 2;
+
+/// The bytes of pieces that are in memory at once.
+const AT_ONCE_BYTES: u64 = 4 << 20;
+
+/// Where pieces are written anew next.
+#[derive(Clone, Default)]
+pub(super) struct Round {
+    /// The key of the next piece. It and those after it are older than those before it.
+    next: Box<[u8]>,
+}
+
+type Pieces<'a> = Table<'a, &'static [u8], &'static [u8]>;
+
+/// Writes a state as the whole one where there is none.
+pub(super) fn write(
+    transaction: &WriteTransaction,
+    seq: Seq,
+    tree: &Tree,
+) -> Result<Round, Trouble> {
+    let mut pieces = transaction.open_table(PIECES)?;
+    pieces.insert(&[][..], Row::new(&head(seq)).bytes())?;
+    let mut round = Round::default();
+    round.write(&mut pieces, seq, tree, u64::MAX)?;
+    Ok(round)
+}
+
+impl Round {
+    /// Writes pieces anew, now that the whole state is this one and has come on by records
+    /// of so many bytes. Returns the number up to which records are needed no more.
+    pub(super) fn go_on(
+        &mut self,
+        transaction: &WriteTransaction,
+        seq: Seq,
+        tree: &Tree,
+        recorded_bytes: u64,
+    ) -> Result<Seq, Trouble> {
+        let mut pieces = transaction.open_table(PIECES)?;
+        self.write(&mut pieces, seq, tree, recorded_bytes * ANEW)?;
+        let oldest = pieces.get(&self.next[..])?.ok_or(NO_PIECE)?;
+        Ok(split_head(oldest.value()).ok_or(NO_PIECE)?.0)
+    }
+
+    /// Writes pieces of so many bytes, or all that are left of this round.
+    fn write(
+        &mut self,
+        pieces: &mut Pieces,
+        seq: Seq,
+        tree: &Tree,
+        most_bytes: u64,
+    ) -> Result<(), Trouble> {
+        let mut left = most_bytes;
+        while left > 0 {
+            let (new, until) = cut(tree, seq, &self.next, left.min(AT_ONCE_BYTES));
+            left = left.saturating_sub(new.iter().map(|(_, piece)| piece.len() as u64).sum());
+            replace(pieces, &self.next, until.as_deref(), new)?;
+            let is_done = until.is_none();
+            self.next = until.unwrap_or_default();
+            if is_done {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Cuts a state into pieces from a key on, until they have so many bytes. Returns each with
+/// its key, and the key at which the last one ends unless nothing follows.
+fn cut(tree: &Tree, seq: Seq, from: &[u8], most_bytes: u64) -> (Vec<New>, Option<Box<[u8]>>) {
+    let mut row = Row::new(&head(seq));
+    let (mut new, mut bytes) = (Vec::new(), 0);
+    let mut first = Box::from(from);
+    for (key, entry) in tree.range(&KeyRange { from: from.into(), until: None }) {
+        if !row.has_room(key, Some(entry)) {
+            bytes += row.bytes().len() as u64;
+            new.push((std::mem::replace(&mut first, key.into()), row.bytes().to_vec()));
+            row.clear();
+            if bytes >= most_bytes {
+                return (new, Some(first));
+            }
+        }
+        row.push(key, Some(entry));
+    }
+    new.push((first, row.bytes().to_vec()));
+    (new, None)
+}
+
+type New = (Box<[u8]>, Vec<u8>);
+
+/// Puts new pieces in the place of all between two keys. One that goes on after the second
+/// is cut there.
+fn replace(
+    pieces: &mut Pieces,
+    from: &[u8],
+    until: Option<&[u8]>,
+    new: Vec<New>,
+) -> Result<(), Trouble> {
+    match until {
+        Some(until) => {
+            if let Some(rest) = rest_of_piece(pieces, until)? {
+                pieces.insert(until, &rest[..])?;
+            }
+            pieces.retain_in(from..until, |_, _| false)?;
+        }
+        None => pieces.retain_in(from.., |_, _| false)?,
+    }
+    for (key, piece) in new {
+        pieces.insert(&key[..], &piece[..])?;
+    }
+    Ok(())
+}
+
+/// What the piece in which the key lies holds from there on, as a piece; none if one begins
+/// there.
+fn rest_of_piece(pieces: &Pieces, from: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
+    let up_to = (Bound::Unbounded, Bound::Included(from));
+    let (key, piece) = pieces.range::<&[u8]>(up_to)?.next_back().ok_or(NO_PIECE)??;
+    if key.value() == from {
+        return Ok(None);
+    }
+    let (seq, entries) = split_head(piece.value()).ok_or(NO_PIECE)?;
+    let mut rest = Row::new(&head(seq));
+    for found in rows::entries(entries) {
+        let (key, entry) = found.ok_or(NO_PIECE)?;
+        if key >= from {
+            rest.push(key, entry.as_ref());
+        }
+    }
+    Ok(Some(rest.bytes().to_vec()))
+}
+
+/// What a piece begins with: the number of its state.
+fn head(seq: Seq) -> [u8; 8] {
+    seq.0.to_le_bytes()
+}
+
+fn split_head(piece: &[u8]) -> Option<(Seq, &[u8])> {
+    let (seq, entries) = piece.split_first_chunk::<8>()?;
+    Some((Seq(u64::from_le_bytes(*seq)), entries))
+}
+
+type Item = (Box<[u8]>, Entry);
+
+/// For each key that records speak of, what the last of them says. A piece that is of a later
+/// state than that says the same.
+type Recorded = BTreeMap<Box<[u8]>, Option<Entry>>;
+
+/// Reads the whole state, which has this number, if what is there makes a tree.
+pub(super) fn read(
+    transaction: &ReadTransaction,
+    seq: Seq,
+    stamps: &Stamps,
+) -> Result<(Option<Tree>, Round), Trouble> {
+    let Some(recorded) = read_recorded(transaction, seq)? else {
+        return Ok((None, Round::default()));
+    };
+    let (mut oldest, mut round) = (None, Round::default());
+    let mut trouble = None;
+    let table = transaction.open_table(PIECES)?;
+    let pieces = table.iter()?.map_while(|row| {
+        let read = row.map_err(Trouble::from).and_then(|(key, piece)| {
+            let (seq, items) = read_piece(piece.value()).ok_or(NO_PIECE)?;
+            if oldest.is_none_or(|oldest| seq < oldest) {
+                oldest = Some(seq);
+                round.next = key.value().into();
+            }
+            Ok(items)
+        });
+        read.map_err(|error| trouble = Some(error)).ok()
+    });
+    let tree = Tree::rebuild(brought_on(pieces.flatten(), recorded), stamps).ok();
+    match trouble {
+        Some(Trouble::Nonsense(_)) => Ok((None, round)),
+        Some(trouble) => Err(trouble),
+        None => Ok((tree, round)),
+    }
+}
+
+fn read_piece(piece: &[u8]) -> Option<(Seq, Vec<Item>)> {
+    let (seq, entries) = split_head(piece)?;
+    let items = rows::entries(entries).map(|found| {
+        let (key, entry) = found?;
+        Some((key.into(), entry?))
+    });
+    Some((seq, items.collect::<Option<_>>()?))
+}
+
+/// What the records up to this one say; none if one is none.
+fn read_recorded(transaction: &ReadTransaction, last: Seq) -> Result<Option<Recorded>, Trouble> {
+    let mut recorded = Recorded::new();
+    for row in transaction.open_table(RECORDS)?.range(rows_of(Seq::GENESIS..=last))? {
+        for found in rows::entries(row?.1.value()) {
+            let Some((key, entry)) = found else { return Ok(None) };
+            recorded.insert(key.into(), entry);
+        }
+    }
+    Ok(Some(recorded))
+}
+
+/// The pieces' entries as records have changed them, in the order of keys.
+fn brought_on(items: impl Iterator<Item = Item>, recorded: Recorded) -> impl Iterator<Item = Item> {
+    let (mut items, mut recorded) = (items.peekable(), recorded.into_iter().peekable());
+    iter::from_fn(move || {
+        loop {
+            let order = match (items.peek(), recorded.peek()) {
+                (None, None) => return None,
+                (None, Some(_)) => Ordering::Greater,
+                (Some(_), None) => Ordering::Less,
+                (Some((key, _)), Some((other, _))) => key.cmp(other),
+            };
+            if order.is_lt() {
+                return items.next();
+            }
+            if order.is_eq() {
+                items.next();
+            }
+            let (key, entry) = recorded.next()?;
+            if let Some(entry) = entry {
+                return Some((key, entry));
+            }
+        }
+    })
+}
+
+const NO_PIECE: Trouble = Trouble::Nonsense("it holds a piece that is none");
