@@ -74,7 +74,7 @@ impl Course {
         if is_measured {
             let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
             match result {
-                Ok(()) => tally.answered(since.elapsed()),
+                Ok(()) => tally.answered(since, Instant::now()),
                 Err(error) => tally.failed(&error),
             }
         }

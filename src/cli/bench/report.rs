@@ -1,7 +1,7 @@
 //! The figures of all runs, as a table and as one JSON object whose names stay.
 
 use super::Bench;
-use super::tally::Tally;
+use super::tally::{Tally, micros};
 use super::usage::{Usage, Usages};
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
@@ -36,6 +36,8 @@ pub(super) struct Run {
     /// Operations in a second.
     pub(super) throughput: f64,
     pub(super) latency_us: Latency,
+    /// The longest time in which nothing was answered.
+    longest_pause_us: u64,
     errors: BTreeMap<&'static str, u64>,
     /// How many views there were after the first; 0 too if no replica tells.
     view_changes: u64,
@@ -113,6 +115,7 @@ impl Run {
                 max: times.max(),
                 mean: times.mean(),
             },
+            longest_pause_us: micros(tally.longest_pause),
             errors: tally.errors.iter().map(|(kind, (count, _))| (*kind, *count)).collect(),
             view_changes: usages.view,
             cpu_us_per_operation: is_known.then_some(all + client_process.cpu_us_per_operation),
@@ -170,6 +173,7 @@ impl Report {
             "p99 ms",
             "p99.9 ms",
             "max ms",
+            "pause ms",
             "errors",
             "CPU µs each",
             "of clients",
@@ -216,6 +220,7 @@ impl Run {
             ms(p99),
             ms(p999),
             ms(max),
+            ms(self.longest_pause_us),
             self.errors.values().sum::<u64>().to_string(),
             self.cpu_us_per_operation.map_or("-".to_owned(), |cpu| format!("{cpu:.0}")),
             format!("{:.0}", self.client_process.cpu_us_per_operation),
