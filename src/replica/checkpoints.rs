@@ -211,6 +211,7 @@ impl Replica {
         self.lacking.retain(|number, _| *number > seq);
         if let Some(active) = self.active_mut() {
             active.slots.retain(|number, _| *number > seq);
+            active.doubts.retain(|number| *number > seq);
             active.next = active.next.max(seq.next());
         }
         self.adopt_reached();

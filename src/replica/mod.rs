@@ -112,6 +112,8 @@ enum Mode {
 /// The state of the normal case. There is none in a view change.
 struct Active {
     slots: BTreeMap<Seq, Slot>,
+    /// The slots with a doubtful proposal, and maybe some that have none any more.
+    doubts: BTreeSet<Seq>,
     /// The next number to propose, if this replica is the primary.
     next: Seq,
     /// Up to here only what the new view chose is acceptable.
@@ -122,7 +124,9 @@ struct Active {
 
 impl Active {
     fn new(slots: BTreeMap<Seq, Slot>, chosen_up_to: Seq) -> Active {
-        Active { slots, next: chosen_up_to.next(), chosen_up_to, impostor: None }
+        let doubts = slots.iter().filter(|(_, slot)| slot.doubtful.is_some());
+        let doubts = doubts.map(|(seq, _)| *seq).collect();
+        Active { slots, doubts, next: chosen_up_to.next(), chosen_up_to, impostor: None }
     }
 }
 

@@ -219,6 +219,7 @@ impl Replica {
         slot.accepted = Some(now);
         slot.known = known;
         slot.bytes = bytes;
+        self.active_mut().map(|active| active.doubts.remove(&seq));
         self.note_ordered();
         self.advance(seq);
         // The entry may have been decided before its body was here.

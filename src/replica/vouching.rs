@@ -50,6 +50,7 @@ impl Replica {
         if !is_known {
             let body = Doubt::Unchecked(batch);
             self.slot_mut(seq).doubtful = Some(Doubtful { proposal, body, since: now });
+            self.active_mut().map(|active| active.doubts.insert(seq));
         }
         self.reconsider(seq);
         let is_accepted = self.slot(seq).is_some_and(|slot| slot.proposal.is_some());
@@ -204,8 +205,10 @@ impl Replica {
 
     /// Every proposal that this replica does not agree with yet.
     fn doubtful(&self) -> impl Iterator<Item = (Seq, &Doubtful)> {
-        let slots = self.active().into_iter().flat_map(|active| &active.slots);
-        slots.filter_map(|(seq, slot)| slot.doubtful.as_ref().map(|one| (*seq, one)))
+        self.active().into_iter().flat_map(|active| {
+            let doubtful = |seq: &Seq| Some((*seq, active.slots.get(seq)?.doubtful.as_ref()?));
+            active.doubts.iter().filter_map(doubtful)
+        })
     }
 }
 
