@@ -349,6 +349,9 @@ fn read_all(transaction: &ReadTransaction) -> Result<(Kept, Loaded), Trouble> {
         digests.insert(Seq(seq.value()), Digest(digest.value()));
     }
     let Some(whole) = kept.whole else { return Ok((kept, loaded)) };
+    if !digests.contains_key(&whole) {
+        return Err(Trouble::Nonsense("its whole state has no digest"));
+    }
     let mut stamps = Stamps::new();
     for row in transaction.open_table(STAMPS)?.iter()? {
         let (way, stamp) = row?;
@@ -535,7 +538,7 @@ fn write_record<'a>(
 ) -> Result<u64, Trouble> {
     let mut records = transaction.open_table(RECORDS)?;
     let mut stamped = transaction.open_table(STAMPED)?;
-    let (mut row, mut number, mut bytes) = (Row::new(&[]), 0, 0);
+    let (mut row, mut number, mut bytes) = (Row::default(), 0, 0);
     for change in changes {
         let (key, entry) = match change {
             Difference::Put(key, entry) => (key, Some(entry)),
@@ -553,7 +556,9 @@ fn write_record<'a>(
         }
         row.push(key, entry);
     }
-    records.insert((seq.0, number), row.bytes())?;
+    if !row.is_empty() {
+        records.insert((seq.0, number), row.bytes())?;
+    }
     Ok(bytes + row.bytes().len() as u64)
 }
 

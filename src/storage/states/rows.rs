@@ -6,26 +6,20 @@ use crate::service::tree::Entry;
 /// sixteen pages.
 const MOST_BYTES: usize = 60_000;
 
-/// The bytes before each entry: how long the key is, and the entry.
-const HEAD_BYTES: usize = 8;
+/// Before each entry stands how long the key is, and how long the entry.
+const LENGTHS_BYTES: usize = 8;
 
-/// A row in the making: its head, and then, in their order, keys with what is under each,
-/// or with nothing where the key was removed.
+/// Entries in the making of a row: keys in their order, each with what is under it, or
+/// with nothing where it was removed.
+#[derive(Default)]
 pub(super) struct Row {
     bytes: Vec<u8>,
-    head: usize,
 }
 
 impl Row {
-    pub(super) fn new(head: &[u8]) -> Row {
-        let mut bytes = Vec::with_capacity(MOST_BYTES);
-        bytes.extend_from_slice(head);
-        Row { bytes, head: head.len() }
-    }
-
     /// Whether a key with its entry goes into this row too.
     pub(super) fn has_room(&self, key: &[u8], entry: Option<&Entry>) -> bool {
-        let more = HEAD_BYTES + key.len() + entry.map_or(0, Entry::kept_bytes);
+        let more = LENGTHS_BYTES + key.len() + entry.map_or(0, Entry::kept_bytes);
         self.is_empty() || self.bytes.len() + more <= MOST_BYTES
     }
 
@@ -40,20 +34,19 @@ impl Row {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.bytes.len() == self.head
+        self.bytes.is_empty()
     }
 
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// Empties it but for its head.
     pub(super) fn clear(&mut self) {
-        self.bytes.truncate(self.head);
+        self.bytes.clear();
     }
 }
 
-/// What a row holds after its head; None for what is no such thing.
+/// The entries of a row; None for what is none.
 pub(super) fn entries(mut rest: &[u8]) -> impl Iterator<Item = Option<(&[u8], Option<Entry>)>> {
     std::iter::from_fn(move || {
         if rest.is_empty() {

@@ -1,14 +1,18 @@
 //! The one state that is on disk as a whole, in pieces.
 //!
 //! A piece is one row: the entries from its key on up to the next piece's key, as they
-//! were in a state that the piece names. What later states changed there, up to the one
-//! that is the whole, is in their records.
+//! were in a state that the piece names. The first one's key is the empty one. What later
+//! states changed there, up to the one that is the whole, is in their records.
 //!
 //! Pieces are written anew one after the other in the order of keys, and then from the
-//! beginning again: each time so many that they have twice the bytes of the records by
-//! which the whole state has just come on. So an entry that changes is written three
-//! times, however few of its neighbours change; a start reads the state and about half as
-//! much of records; and nobody waits until all of a large state is written.
+//! beginning again: each time at least one, and so many that they have twice the bytes of the
+//! records by which the whole state has just come on, but none twice. So an entry that changes
+//! is written three times, however few of its neighbours change; a start reads the state and
+//! about half as much of records, or as much where the state grows; and nobody waits until
+//! all of a large state is written.
+//!
+//! The digest of a state does not speak of a piece's key and number, so that these have a
+//! checksum: by a wrong number, records would go too early.
 
 use super::rows::{self, Row};
 use super::{PIECES, RECORDS, Trouble, rows_of};
@@ -19,6 +23,7 @@ use redb::{ReadTransaction, ReadableTable, Table, WriteTransaction};
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::iter;
+use std::mem;
 use std::ops::Bound;
 
 /// So many times the bytes of the records, pieces are written anew.
@@ -43,7 +48,8 @@ pub(super) fn write(
     tree: &Tree,
 ) -> Result<Round, Trouble> {
     let mut pieces = transaction.open_table(PIECES)?;
-    pieces.insert(&[][..], Row::new(&head(seq)).bytes())?;
+    // All the keys there are, and nothing under them yet.
+    pieces.insert(&[][..], &piece(seq, &[], &Row::default())[..])?;
     let mut round = Round::default();
     round.write(&mut pieces, seq, tree, u64::MAX)?;
     Ok(round)
@@ -62,10 +68,10 @@ impl Round {
         let mut pieces = transaction.open_table(PIECES)?;
         self.write(&mut pieces, seq, tree, recorded_bytes * ANEW)?;
         let oldest = pieces.get(&self.next[..])?.ok_or(NO_PIECE)?;
-        Ok(split_head(oldest.value()).ok_or(NO_PIECE)?.0)
+        Ok(split(&self.next, oldest.value()).ok_or(NO_PIECE)?.0)
     }
 
-    /// Writes pieces of so many bytes, or all that are left of this round.
+    /// Writes pieces of so many bytes, at least one, or all that are left of this round.
     fn write(
         &mut self,
         pieces: &mut Pieces,
@@ -74,30 +80,29 @@ impl Round {
         most_bytes: u64,
     ) -> Result<(), Trouble> {
         let mut left = most_bytes;
-        while left > 0 {
+        loop {
             let (new, until) = cut(tree, seq, &self.next, left.min(AT_ONCE_BYTES));
             left = left.saturating_sub(new.iter().map(|(_, piece)| piece.len() as u64).sum());
             replace(pieces, &self.next, until.as_deref(), new)?;
-            let is_done = until.is_none();
+            let is_done = left == 0 || until.is_none();
             self.next = until.unwrap_or_default();
             if is_done {
-                break;
+                return Ok(());
             }
         }
-        Ok(())
     }
 }
 
 /// Cuts a state into pieces from a key on, until they have so many bytes. Returns each with
 /// its key, and the key at which the last one ends unless nothing follows.
 fn cut(tree: &Tree, seq: Seq, from: &[u8], most_bytes: u64) -> (Vec<New>, Option<Box<[u8]>>) {
-    let mut row = Row::new(&head(seq));
-    let (mut new, mut bytes) = (Vec::new(), 0);
+    let (mut row, mut new, mut bytes) = (Row::default(), Vec::new(), 0);
     let mut first = Box::from(from);
     for (key, entry) in tree.range(&KeyRange { from: from.into(), until: None }) {
         if !row.has_room(key, Some(entry)) {
             bytes += row.bytes().len() as u64;
-            new.push((std::mem::replace(&mut first, key.into()), row.bytes().to_vec()));
+            let whole = piece(seq, &first, &row);
+            new.push((mem::replace(&mut first, key.into()), whole));
             row.clear();
             if bytes >= most_bytes {
                 return (new, Some(first));
@@ -105,7 +110,8 @@ fn cut(tree: &Tree, seq: Seq, from: &[u8], most_bytes: u64) -> (Vec<New>, Option
         }
         row.push(key, Some(entry));
     }
-    new.push((first, row.bytes().to_vec()));
+    let last = piece(seq, &first, &row);
+    new.push((first, last));
     (new, None)
 }
 
@@ -138,29 +144,39 @@ fn replace(
 /// there.
 fn rest_of_piece(pieces: &Pieces, from: &[u8]) -> Result<Option<Vec<u8>>, Trouble> {
     let up_to = (Bound::Unbounded, Bound::Included(from));
-    let (key, piece) = pieces.range::<&[u8]>(up_to)?.next_back().ok_or(NO_PIECE)??;
+    let (key, row) = pieces.range::<&[u8]>(up_to)?.next_back().ok_or(NO_PIECE)??;
     if key.value() == from {
         return Ok(None);
     }
-    let (seq, entries) = split_head(piece.value()).ok_or(NO_PIECE)?;
-    let mut rest = Row::new(&head(seq));
+    let (seq, entries) = split(key.value(), row.value()).ok_or(NO_PIECE)?;
+    let mut rest = Row::default();
     for found in rows::entries(entries) {
         let (key, entry) = found.ok_or(NO_PIECE)?;
         if key >= from {
             rest.push(key, entry.as_ref());
         }
     }
-    Ok(Some(rest.bytes().to_vec()))
+    Ok(Some(piece(seq, from, &rest)))
 }
 
-/// What a piece begins with: the number of its state.
-fn head(seq: Seq) -> [u8; 8] {
-    seq.0.to_le_bytes()
+/// A piece: the number of its state, a checksum, and the entries.
+fn piece(seq: Seq, key: &[u8], row: &Row) -> Vec<u8> {
+    [&seq.0.to_le_bytes()[..], &checksum(seq, key).to_le_bytes(), row.bytes()].concat()
 }
 
-fn split_head(piece: &[u8]) -> Option<(Seq, &[u8])> {
-    let (seq, entries) = piece.split_first_chunk::<8>()?;
-    Some((Seq(u64::from_le_bytes(*seq)), entries))
+/// The number and the entries of the piece under the key, if it is one.
+fn split<'a>(key: &[u8], piece: &'a [u8]) -> Option<(Seq, &'a [u8])> {
+    let (seq, rest) = piece.split_first_chunk::<8>()?;
+    let (sum, entries) = rest.split_first_chunk::<4>()?;
+    let seq = Seq(u64::from_le_bytes(*seq));
+    (u32::from_le_bytes(*sum) == checksum(seq, key)).then_some((seq, entries))
+}
+
+fn checksum(seq: Seq, key: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&seq.0.to_le_bytes());
+    hasher.update(key);
+    hasher.finalize()
 }
 
 type Item = (Box<[u8]>, Entry);
@@ -183,9 +199,9 @@ pub(super) fn read(
     let table = transaction.open_table(PIECES)?;
     let pieces = table.iter()?.map_while(|row| {
         let read = row.map_err(Trouble::from).and_then(|(key, piece)| {
-            let (seq, items) = read_piece(piece.value()).ok_or(NO_PIECE)?;
-            if oldest.is_none_or(|oldest| seq < oldest) {
-                oldest = Some(seq);
+            let (of, items) = read_piece(key.value(), piece.value()).ok_or(NO_PIECE)?;
+            if oldest.is_none_or(|oldest| of < oldest) {
+                oldest = Some(of);
                 round.next = key.value().into();
             }
             Ok(items)
@@ -200,8 +216,8 @@ pub(super) fn read(
     }
 }
 
-fn read_piece(piece: &[u8]) -> Option<(Seq, Vec<Item>)> {
-    let (seq, entries) = split_head(piece)?;
+fn read_piece(key: &[u8], piece: &[u8]) -> Option<(Seq, Vec<Item>)> {
+    let (seq, entries) = split(key, piece)?;
     let items = rows::entries(entries).map(|found| {
         let (key, entry) = found?;
         Some((key.into(), entry?))

@@ -27,26 +27,39 @@ fn put(tree: &mut Tree, key: u64, value: u64, seq: u64) {
     put_bytes(tree, key, value.to_le_bytes().to_vec(), seq);
 }
 
-/// Puts a value of up to 24 KB, so that a few of them make several pieces.
+/// Puts a value of up to 24 KB, or now and then of 80, so that a few of them make several
+/// pieces.
 fn put_large(tree: &mut Tree, key: u64, value: u64, seq: u64) {
-    put_bytes(tree, key, value.to_le_bytes().repeat(1 + value as usize % 3000), seq);
+    let times = if value.is_multiple_of(16) { 10_000 } else { 1 + value as usize % 3000 };
+    put_bytes(tree, key, value.to_le_bytes().repeat(times), seq);
 }
 
 fn put_bytes(tree: &mut Tree, key: u64, value: Vec<u8>, seq: u64) {
-    tree.put(&Digest::of(&key.to_le_bytes()).0[..20], value.into(), Seq(seq));
+    tree.put(&name(key), value.into(), Seq(seq));
+}
+
+/// Keys all over, and the empty one.
+fn name(key: u64) -> Vec<u8> {
+    match key {
+        0 => Vec::new(),
+        _ => Digest::of(&key.to_le_bytes()).0[..20].to_vec(),
+    }
 }
 
 fn remove(tree: &mut Tree, key: u64, seq: u64) {
-    tree.remove(&Digest::of(&key.to_le_bytes()).0[..20], Seq(seq));
+    tree.remove(&name(key), Seq(seq));
 }
 
 #[derive(Clone, Debug)]
 enum Step {
     Put(u64, u64),
     Remove(u64),
+    Empty,
     Save,
-    /// Goes on from an earlier state, as after a divergence.
+    /// Goes on from an earlier state, as after a divergence, be it that of the whole.
     GoBack(u64),
+    /// So many states, and then those before are forgotten, all at once.
+    Catch(u64),
     Forget(u64),
     Reopen,
 }
@@ -55,7 +68,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         10 => (0..40u64, any::<u64>()).prop_map(|(key, value)| Step::Put(key, value)),
         6 => (0..40u64).prop_map(Step::Remove),
+        1 => Just(Step::Empty),
         5 => Just(Step::Save),
+        2 => (1..4u64).prop_map(Step::Catch),
         1 => (1..4u64).prop_map(Step::GoBack),
         2 => (0..4u64).prop_map(Step::Forget),
         1 => Just(Step::Reopen),
@@ -77,13 +92,27 @@ proptest! {
             match step {
                 Step::Put(key, value) => put_large(&mut tree, key, value, seq + 1),
                 Step::Remove(key) => remove(&mut tree, key, seq + 1),
+                Step::Empty => (0..40).for_each(|key| remove(&mut tree, key, seq + 1)),
+                Step::Catch(count) => {
+                    let mut jobs = Vec::new();
+                    for back in 0..count {
+                        seq += 7;
+                        put_large(&mut tree, back, seq, seq);
+                        jobs.push(job(seq, &tree));
+                        jobs.push(Job::Forget(Seq(seq - 7 * (back % 2))));
+                        stable = seq - 7 * (back % 2);
+                        model.insert(Seq(seq), tree.clone());
+                        model = model.split_off(&Seq(stable));
+                    }
+                    states.carry_out(&jobs).expect("a disk that works");
+                }
                 Step::Save => {
                     seq += 1;
                     states.carry_out(&[job(seq, &tree)]).expect("a disk that works");
                     model.insert(Seq(seq), tree.clone());
                 }
                 Step::GoBack(back) => {
-                    seq = seq.saturating_sub(back).max(stable + 1);
+                    seq = seq.saturating_sub(back).max(stable).max(1);
                     put(&mut tree, 99, back, seq);
                     states.carry_out(&[job(seq, &tree)]).expect("a disk that works");
                     model.split_off(&Seq(seq));
@@ -183,11 +212,12 @@ fn parts_of_a_transfer_are_kept_in_their_order_until_another_begins() {
 const PIECES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("pieces");
 const RECORDS: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("records");
 
-/// Changes a row of a table behind the store's back.
+/// Changes a byte of a table's row behind the store's back.
 fn rot<K: redb::Key + 'static>(
     path: &Path,
     table: TableDefinition<K, &[u8]>,
     key: K::SelfType<'static>,
+    which: fn(&mut [u8]) -> Option<&mut u8>,
 ) {
     let database = Database::create(path).expect("the store's file");
     let transaction = database.begin_write().expect("a file that works");
@@ -196,7 +226,7 @@ fn rot<K: redb::Key + 'static>(
         let row = table.get(&key).expect("readable").expect("it is there");
         let mut rotten = row.value().to_vec();
         drop(row);
-        *rotten.last_mut().expect("not empty") ^= 1;
+        *which(&mut rotten).expect("not empty") ^= 1;
         table.insert(&key, &rotten[..]).expect("room for it");
     }
     transaction.commit().expect("room for it");
@@ -214,20 +244,23 @@ fn three_states(path: &Path) -> Tree {
     tree
 }
 
-/// S3: with rot in the whole state no state is intact, and the log cannot go on.
+/// S3: with rot in the whole state, be it in an entry or in the number that says since when
+/// records are needed, no state is intact, and the log cannot go on.
 #[test]
 fn rot_in_the_whole_state_is_refused() {
-    let directory = directory();
-    let path = directory.path().join("states.redb");
-    three_states(&path);
-    rot(&path, PIECES, &[]);
-    let refused = open(&path, 10).err().expect("a refusal");
-    assert!(matches!(refused, StorageError::StateLost { stable: Seq(10), .. }), "{refused}");
-    assert!(refused.to_string().contains("--recover"), "{refused}");
-    // Without a compaction the log has all that is needed to begin with nothing.
-    let (_, loaded) = open(&path, 0).expect("nothing is needed");
-    assert!(loaded.states.is_empty());
-    assert_eq!(loaded.rotten, [Seq(10), Seq(20), Seq(30)]);
+    for which in [<[u8]>::last_mut, <[u8]>::first_mut] {
+        let directory = directory();
+        let path = directory.path().join("states.redb");
+        three_states(&path);
+        rot(&path, PIECES, &[], which);
+        let refused = open(&path, 10).err().expect("a refusal");
+        assert!(matches!(refused, StorageError::StateLost { stable: Seq(10), .. }), "{refused}");
+        assert!(refused.to_string().contains("--recover"), "{refused}");
+        // Without a compaction the log has all that is needed to begin with nothing.
+        let (_, loaded) = open(&path, 0).expect("nothing is needed");
+        assert!(loaded.states.is_empty());
+        assert_eq!(loaded.rotten, [Seq(10), Seq(20), Seq(30)]);
+    }
 }
 
 /// S3: an intact state at or above the stable checkpoint is gone on from.
@@ -236,7 +269,7 @@ fn rot_in_a_later_state_leaves_the_earlier_one() {
     let directory = directory();
     let path = directory.path().join("states.redb");
     let mut tree = three_states(&path);
-    rot(&path, RECORDS, (20, 0));
+    rot(&path, RECORDS, (20, 0), <[u8]>::last_mut);
     let (mut states, loaded) = open(&path, 10).expect("one is intact");
     assert_eq!(loaded.rotten, [Seq(20), Seq(30)]);
     assert_eq!(loaded.states.keys().copied().collect::<Vec<_>>(), [Seq(10)]);
@@ -361,6 +394,6 @@ fn a_hundred_thousand_keys_come_back() {
     assert_eq!(found.digest(), tree.digest());
     assert_eq!(found.len(), tree.len());
     assert!(found.shares_with(&loaded.states[&Seq(1)]) > 90_000, "states share what they can");
-    let entry: Option<&Entry> = found.get(&Digest::of(&0u64.to_le_bytes()).0[..20]);
+    let entry: Option<&Entry> = found.get(&name(0));
     assert_eq!(entry.map(|entry| entry.changed), Some(Seq(2)));
 }
