@@ -20,7 +20,7 @@
 //! | `frame`, `entry` | the bytes of the log |
 //! | `replay` | reading them back; what is a torn end, and what is damage |
 //! | `log`, `spare`, `manifest` | the segments: writing, room made ahead, which there are |
-//! | `states`, `keeper` | the states, and the thread that writes them |
+//! | `states`, `keeper` | the states, a whole and records; and the thread that writes them |
 //! | `backlog` | what waits for that thread, within bounds |
 //! | `hush` | calls of what may panic over a rotten file |
 //! | `store` | the file that they are in |
