@@ -219,7 +219,9 @@ impl Replica {
         slot.accepted = Some(now);
         slot.known = known;
         slot.bytes = bytes;
-        self.active_mut().map(|active| active.doubts.remove(&seq));
+        if let Some(active) = self.active_mut() {
+            active.doubts.remove(&seq);
+        }
         self.note_ordered();
         self.advance(seq);
         // The entry may have been decided before its body was here.

@@ -50,7 +50,9 @@ impl Replica {
         if !is_known {
             let body = Doubt::Unchecked(batch);
             self.slot_mut(seq).doubtful = Some(Doubtful { proposal, body, since: now });
-            self.active_mut().map(|active| active.doubts.insert(seq));
+            if let Some(active) = self.active_mut() {
+                active.doubts.insert(seq);
+            }
         }
         self.reconsider(seq);
         let is_accepted = self.slot(seq).is_some_and(|slot| slot.proposal.is_some());
