@@ -244,6 +244,39 @@ fn three_states(path: &Path) -> Tree {
     tree
 }
 
+/// S3: without the digest that was written with it, a whole state is none.
+#[test]
+fn a_whole_state_without_a_digest_is_refused() {
+    let directory = directory();
+    let path = directory.path().join("states.redb");
+    three_states(&path);
+    let database = Database::create(&path).expect("the store's file");
+    let transaction = database.begin_write().expect("a file that works");
+    let states = TableDefinition::<u64, [u8; 32]>::new("states");
+    transaction.open_table(states).expect("it is there").remove(10).expect("a file that works");
+    transaction.commit().expect("room for it");
+    drop(database);
+    let refused = open(&path, 10).err().expect("a refusal");
+    assert!(matches!(refused, StorageError::Unreadable { .. }), "{refused}");
+}
+
+#[test]
+fn states_that_change_nothing_pile_nothing_up() {
+    let directory = directory();
+    let path = directory.path().join("states.redb");
+    let (mut states, _) = open(&path, 0).expect("a new store");
+    let mut tree = Tree::new();
+    put(&mut tree, 1, 1, 1);
+    for seq in 1..20 {
+        states.carry_out(&[job(seq, &tree)]).expect("a disk that works");
+    }
+    drop(states);
+    let database = Database::create(&path).expect("the store's file");
+    let read = database.begin_read().expect("readable");
+    let records = read.open_table(RECORDS).expect("it is there");
+    assert_eq!(records.iter().expect("readable").count(), 0);
+}
+
 /// S3: with rot in the whole state, be it in an entry or in the number that says since when
 /// records are needed, no state is intact, and the log cannot go on.
 #[test]
@@ -321,7 +354,7 @@ fn a_large_state_is_written_anew_a_part_at_a_time() {
     let (mut tree, mut dice) = (Tree::new(), Dice(3));
     (0..4000).for_each(|key| put_bytes(&mut tree, key, vec![1; 500], 1));
     states.carry_out(&[job(1, &tree)]).expect("a disk that works");
-    let (mut most_records, mut seldom) = (0, 0);
+    let (mut most_records, mut left) = (0, 0);
     for seq in 2..80 {
         for _ in 0..100 {
             put_bytes(&mut tree, dice.roll(4000), vec![seq as u8; 500], seq);
@@ -345,11 +378,11 @@ fn a_large_state_is_written_anew_a_part_at_a_time() {
         assert!(pieces < content * 2, "{pieces} bytes for {content}");
         assert!(records < content, "{records} bytes of records for {content}");
         most_records = most_records.max(records);
-        seldom += usize::from(records > 0);
+        left += usize::from(records > 0);
     }
     assert!(
-        most_records > 200_000 && seldom > 60,
-        "{most_records}, {seldom}: all is written each time"
+        most_records > 200_000 && left > 60,
+        "{most_records}, {left}: all is written each time"
     );
 }
 
