@@ -8,8 +8,8 @@
 //! beginning again: each time at least one, and so many that they have twice the bytes of the
 //! records by which the whole state has just come on, but none twice. So an entry that changes
 //! is written three times, however few of its neighbours change; a start reads the state and
-//! about half as much of records, or as much where the state grows; and nobody waits until
-//! all of a large state is written.
+//! about half as much of records, or as much where the state grows; and all of a large state is
+//! written at once only where about as much has changed at once, as when it was fetched.
 //!
 //! The digest of a state does not speak of a piece's key and number, so that these have a
 //! checksum: by a wrong number, records would go too early.
