@@ -39,8 +39,8 @@
 //! each input with [`replica::Effects`]: records to be written, and messages, most of
 //! them locked up until those records are synced. The primary proposes a batch, backups
 //! prepare, all commit; `Q` commits decide the entry, which is executed on the
-//! [`service::State`] in its turn. Each replica tells the client; the client believes
-//! what `Q` of them tell alike. In each node all of that happens on one thread, from
+//! [`service::State`] in its turn. Replicas tell the client, which believes what `W` of
+//! them tell alike. In each node all of that happens on one thread, from
 //! socket to socket, unless it has processors to spare ([`node`]).
 //!
 //! # Reading order

@@ -49,6 +49,11 @@ impl Patience {
         }
     }
 
+    /// How long outcomes of so many bytes take of late.
+    pub(super) fn usual(&self, bytes: u64) -> Span {
+        if bytes >= LARGE { self.large } else { self.small }
+    }
+
     /// How long the primary has before all are asked. Where many requests are under way each
     /// takes long, and to ask all for each would make them take longer. But a primary that
     /// always acts just before we ask gains no more than a few times what is set.

@@ -53,8 +53,8 @@ struct Word {
     seq: Seq,
 }
 
-/// Results are compared by their digests: the one that completes the quorum is beside
-/// it in full, so none needs to be kept.
+/// Results are compared by their digests: the one that makes them enough is beside it in
+/// full, so none needs to be kept.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Told {
     Refused(Refusal),
@@ -128,7 +128,7 @@ struct Sent {
 /// Whether those who have not replied are to be asked for it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rest {
-    /// Too few have replied for the outcome to be certain.
+    /// Nobody has told of it.
     NotDue,
     /// At this time.
     Due(Instant),
@@ -479,19 +479,8 @@ impl Requests {
         let bundle = operation.bundle;
         let is_ours = operation.digest == word.operation;
         let alike = operation.words.say(from, word);
-        if let Some(bundle) = self.bundles.get_mut(&bundle) {
-            bundle.hints.forget(from);
-            // That it was refused, everybody tells unasked.
-            if word.is_executed()
-                && alike >= self.rules.committee.weak_quorum()
-                && let Some(Sent { rest: rest @ Rest::NotDue, since, .. }) = &mut bundle.sent
-            {
-                // Where the first took long, the rest may too, and is not to be burdened more.
-                let patience = self.rules.settings.reply_patience.max(now.since(*since));
-                *rest = Rest::Due(now.plus(patience));
-            }
-        }
-        if alike < self.rules.committee.quorum() {
+        self.note_told(now, bundle, from, word);
+        if alike < self.rules.committee.weak_quorum() {
             return Ok(());
         }
         self.learn_usual(now, bundle);
@@ -513,7 +502,25 @@ impl Requests {
         Ok(())
     }
 
-    /// A quorum tells that an operation was refused where it was ordered.
+    /// A replica knows what came of an operation, so the others soon do. (That it was refused,
+    /// everybody tells unasked.)
+    fn note_told(&mut self, now: Instant, first: RequestNumber, from: ReplicaId, word: Word) {
+        let Some(bundle) = self.bundles.get_mut(&first) else { return };
+        bundle.hints.forget(from);
+        let is_first = bundle.sent.as_ref().is_some_and(|sent| sent.rest == Rest::NotDue);
+        if !is_first || !word.is_executed() {
+            return;
+        }
+        let usual = self.patience.usual(bundle.bytes());
+        let sent = bundle.sent.as_mut().expect("just looked at");
+        // Where the first took long, the rest may too, and is not to be burdened more. The
+        // first may be a liar, who takes no time.
+        let took = usual.max(now.since(sent.since));
+        let soonest = now.plus(self.rules.settings.reply_patience);
+        sent.rest = Rest::Due(soonest.max(sent.since.plus(took.times(2))));
+    }
+
+    /// Enough tell that an operation was refused where it was ordered.
     fn on_refused(&mut self, number: RequestNumber, refusal: Refusal, out: &mut Out) {
         let bundle = self.open.get(&number).expect("the number is open").bundle;
         match refusal {

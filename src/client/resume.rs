@@ -7,7 +7,8 @@
 //! - *reached*: what `W` replicas have executed, or exceeded. One of them is honest, so
 //!   numbers up to there truly were used.
 //! - *covered*: what `Q` replicas don't exceed, in what they executed or acknowledged.
-//!   Any outcome that the earlier life of this client believed, `Q` replicas told it;
+//!   Any outcome that the earlier life of this client believed was decided, so `Q`
+//!   replicas had committed to it, and none of them answers before it has executed that;
 //!   one honest replica is in both quorums, so nothing believed lies above.
 //!
 //! The highest answer alone would let one liar use up all numbers there are; what `W`
@@ -138,7 +139,7 @@ mod tests {
 
     proptest! {
         /// K1: whatever f liars say, the numbers that follow are above everything that
-        /// a quorum told the earlier life, and no further than the state takes.
+        /// the earlier life believed, and no further than the state takes.
         #[test]
         fn nothing_believed_is_used_again(
             size in prop::sample::select(vec![4u16, 5, 6, 7, 10]),
@@ -150,7 +151,7 @@ mod tests {
         ) {
             let committee = Committee::new(size).expect("within the limits");
             let honest = committee.size() - committee.faults();
-            // The truth was believed: a quorum told it, of which at most f are liars.
+            // The truth was believed: a quorum committed to it, of which at most f are liars.
             let surely = committee.quorum() - committee.faults();
             let know: Vec<bool> =
                 (0..honest).map(|index| index < surely || knowing[index]).collect();

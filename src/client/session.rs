@@ -28,9 +28,9 @@ pub struct Settings {
     pub retry: Span,
     /// The longest time between asking and asking again; reached by doubling.
     pub most_retry: Span,
-    /// How long those who have not replied have for it at least, after so many have that
-    /// the outcome is certain; but as long as that took, if it took longer. Then they are
-    /// asked. Replicas that a quorum can spare reply only then.
+    /// How long those who have not replied have for it at least, after the first has; but as
+    /// long as that took, or outcomes usually take, if it took longer. Then they are asked.
+    /// Replicas that can be spared reply only then.
     pub reply_patience: Span,
     /// How long the caller waits, before an outcome is unknown.
     pub timeout: Span,

@@ -151,7 +151,7 @@ admin = \"127.0.0.1:{admin}\"
 # the same.
 # vouched_from = {vouched_from}
 # vouching_patience = \"{vouching_patience}\"
-# Of a batch of so many requests, it leaves it to others to reply, where a quorum can spare
+# Of a batch of so many requests, it leaves it to others to reply, where a client can spare
 # it; and how long it replies at once to a client that had to ask it.
 # spared_from = {spared_from}
 # replies_for = \"{replies_for}\"
@@ -243,8 +243,8 @@ session = \"../client-{id}.session\"
 # longest that this may become by doubling.
 # retry = \"{retry}\"
 # most_retry = \"{most_retry}\"
-# How long the rest of a quorum has to reply once the outcome is certain, before they are
-# asked; longer, if that took longer.
+# How long the others have to reply once one replica has, before they are asked; longer, if
+# that took longer.
 # reply_patience = \"{reply_patience}\"
 # After so long, the outcome is told to be unknown.
 # timeout = \"{timeout}\"

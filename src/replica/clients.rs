@@ -1,13 +1,14 @@
-//! What clients ask for (§ Clients, § Reads).
+//! What clients ask for (§ Clients).
 
 use super::Replica;
 use super::executor::PROTOCOL;
+use super::reads::Question;
 use crate::message::{
     CheckedClient, Item, Receipt, Reject, Reply, ReplyOutcome, Request, Signed, ToClient, Verified,
 };
 use crate::service::tree::KeyRange;
 use crate::service::{NumberStatus, Refusal};
-use crate::types::{ClientId, Digest, Instant, Nonce, RequestNumber};
+use crate::types::{ClientId, Digest, Instant, RequestNumber};
 use crate::wire::Blob;
 
 /// How many receipts were signed for a client, since when.
@@ -24,9 +25,11 @@ impl Replica {
     ) -> Result<(), Reject> {
         match message {
             CheckedClient::Request(request) => self.on_request(from, request),
-            CheckedClient::Read(number, operation) => self.on_read(from, number, &operation),
+            CheckedClient::Read(number, operation) => {
+                self.on_question(from, Question::Read(number, operation))
+            }
             CheckedClient::Prove(number, operation) => self.on_prove(from, number, &operation),
-            CheckedClient::Session(nonce) => self.on_session(from, nonce),
+            CheckedClient::Session(nonce) => self.on_question(from, Question::Session(nonce)),
             CheckedClient::Receipt(number) => self.on_receipt(from, number),
         }
     }
@@ -156,37 +159,6 @@ impl Replica {
         }
     }
 
-    /// A read on committed state.
-    fn on_read(
-        &mut self,
-        from: ClientId,
-        number: RequestNumber,
-        operation: &Blob,
-    ) -> Result<(), Reject> {
-        if !self.may_answer_reads() {
-            self.out.reply(from, ToClient::NotReady(number));
-            return Err(Reject::NotReady);
-        }
-        let answer = self.executor.state().query(from, operation);
-        let message = ToClient::ReadAnswer {
-            number,
-            operation: Digest::of(operation),
-            result: answer.result.into(),
-            changed: answer.changed,
-        };
-        self.out.reply(from, message);
-        Ok(())
-    }
-
-    /// A replica answers reads only on a state that includes everything it may have
-    /// answered for before it started (§ Reads).
-    fn may_answer_reads(&self) -> bool {
-        self.may_vote()
-            && self.is_caught_up()
-            && self.transfer.is_none()
-            && !self.checkpoints.diverged
-    }
-
     /// A read to be answered with a proof against the stable checkpoint.
     fn on_prove(
         &mut self,
@@ -220,23 +192,6 @@ impl Replica {
                 Err(Reject::NotReady)
             }
         }
-    }
-
-    /// Which numbers a client has used, as far as this replica has executed. One that has not
-    /// caught up with what it answered before it started would name lower ones than then.
-    fn on_session(&mut self, from: ClientId, nonce: Nonce) -> Result<(), Reject> {
-        if !self.may_answer_reads() {
-            return Err(Reject::NotReady);
-        }
-        let state = self.executor.state();
-        let message = ToClient::Session {
-            nonce,
-            acknowledged: state.floor(from),
-            highest: state.highest(from),
-            view: self.view,
-        };
-        self.out.reply(from, message);
-        Ok(())
     }
 
     /// A receipt for an operation that was executed and is not acknowledged yet. What was

@@ -37,6 +37,7 @@ pub mod lives;
 mod ordering;
 pub mod pool;
 pub mod promises;
+mod reads;
 mod replies;
 mod reserved;
 pub mod settings;
@@ -214,10 +215,7 @@ pub struct Replica {
     asked_by: BTreeMap<ClientId, Instant>,
     /// At most one entry for each client that ever had an operation executed.
     receipts_signed: BTreeMap<ClientId, clients::ReceiptsSigned>,
-    /// No quorum read is answered before the highest of these numbers was executed. Each
-    /// stands under a view: once one above it is entered, what that one chose counts in its
-    /// place (see [`Replica::is_caught_up`]).
-    reads_from: BTreeMap<View, Seq>,
+    reads: reads::Reads,
     now: Now,
     /// A checkpoint that became stable in this step.
     compact_below: Option<Seq>,
@@ -254,6 +252,7 @@ impl Replica {
                 self.out.notice(Notice::Rejected(from, reject));
             }
         }
+        self.answer_kept_questions();
         self.permit_compaction();
         std::mem::take(&mut self.out)
     }
@@ -442,6 +441,7 @@ impl Replica {
             wanted: self.wanted.len() + self.lacking.len(),
             checkpoints: self.checkpoints.held(),
             evidence: self.evidence.len(),
+            questions: self.reads.held(),
         }
     }
 
@@ -558,4 +558,6 @@ pub struct Held {
     pub checkpoints: usize,
     /// Records of evidence.
     pub evidence: usize,
+    /// Reads that wait for what is under way; bounded for each client.
+    pub questions: usize,
 }

@@ -355,6 +355,7 @@ impl Replica {
         let batch = self.bodies.get(&digest).filter(|_| !self.has_recorded_body(seq)).cloned();
         self.out.record(Record::Prepared(certificate.clone().into_inner(), batch));
         self.prepared.insert(seq, certificate);
+        self.answer_reads_from(self.view, seq);
         let body = Commit { view: self.view, seq, digest, by: self.voter_about(seq) };
         let vote = self.promises.sign(place, digest, body);
         self.out.send(To::Everyone, PeerMessage::Commit(Signed::clone(&vote)));

@@ -1,8 +1,8 @@
 //! Who tells a client what came of its operations (§ Normal case, 6).
 //!
-//! A client needs `Q` alike replies. Where all is well the other replicas' are wasted, so of
-//! a large batch, for each client some backups, others for the next client, leave it to the
-//! rest to reply, as many as a quorum can spare. Whoever misses replies asks all who have not
+//! A client needs `W` alike replies. Where all is well the other replicas' are wasted, so of
+//! a large batch, for each client all backups but `f`, others for the next client, leave it
+//! to the rest to reply: `W` with the primary. Whoever misses replies asks all who have not
 //! told it; and a replica that a client had to ask replies to it at once for a while, so that
 //! a silent or lying replica delays few requests of a client and not all.
 //!
@@ -15,9 +15,9 @@ use super::executor::Answer;
 use crate::message::ReplyOutcome;
 use crate::types::{ClientId, Committee, ReplicaId, View};
 
-/// The backups that a quorum can spare for a client: the next ones for the next client.
+/// The backups that a client can spare: the next ones for the next client.
 fn spares(committee: Committee, view: View, client: ClientId) -> impl Iterator<Item = ReplicaId> {
-    let spared = committee.size() - committee.quorum();
+    let spared = committee.size() - committee.weak_quorum();
     committee.backups_from(view, u64::from(client.0)).take(spared)
 }
 
@@ -32,7 +32,7 @@ impl Replica {
         is_large && is_kept && !was_asked && self.is_spared(answer.client)
     }
 
-    /// Whether this is one of the backups that a quorum can spare for a client.
+    /// Whether this is one of the backups that a client can spare.
     fn is_spared(&self, client: ClientId) -> bool {
         self.is_active() && spares(self.committee, self.view, client).any(|spare| spare == self.id)
     }
@@ -51,16 +51,16 @@ impl Replica {
 mod tests {
     use super::*;
 
-    /// A quorum is left, and the primary is in it.
+    /// `W` are left, so that one is honest, and the primary is among them.
     #[test]
-    fn no_more_are_spared_than_a_quorum_can_spare() {
+    fn no_more_are_spared_than_a_client_can_spare() {
         for replicas in 4..=13 {
             let committee = Committee::new(replicas).expect("enough");
             for client in (0..20).map(ClientId) {
                 let view = View(u64::from(replicas) + 1);
                 let spared: Vec<ReplicaId> = spares(committee, view, client).collect();
                 let others = committee.replicas().filter(|one| !spared.contains(one));
-                assert_eq!(others.count(), committee.quorum());
+                assert_eq!(others.count(), committee.weak_quorum());
                 assert!(!spared.contains(&committee.primary(view)));
             }
         }

@@ -31,8 +31,8 @@ pub struct Settings {
     /// How long it waits for them at least before it checks all the same. If agreement
     /// takes longer, it waits so long, but not more than a quarter of the patience.
     pub vouching_patience: Span,
-    /// Of a batch of so many requests, this replica leaves it to others to reply, where a
-    /// quorum can spare it. All reply to fewer: that costs little, and the fastest of all are
+    /// Of a batch of so many requests, this replica leaves it to others to reply, where
+    /// it can be spared. All reply to fewer: that costs little, and the fastest of all are
     /// sooner there than those chosen beforehand, the more so where ways are long or uneven.
     pub spared_from: usize,
     /// How long it replies at once to a client that had to ask it.

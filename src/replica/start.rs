@@ -5,6 +5,7 @@ use super::checkpoints::{Checkpoints, Own};
 use super::executor::{Executor, NotAState};
 use super::pool::Pool;
 use super::promises::{Kind, Place, Promises, identity};
+use super::reads::Reads;
 use super::reserved::Reserved;
 use super::slot::Slot;
 use super::turns::Turns;
@@ -155,7 +156,7 @@ impl Replica {
             receipts_signed: BTreeMap::new(),
             reserved: Reserved::default(),
             fetching: None,
-            reads_from: BTreeMap::new(),
+            reads: Reads::default(),
             now,
             compact_below: None,
             out: Effects::default(),
@@ -365,39 +366,6 @@ impl Replica {
             active.next = active.next.max(stable.next());
         }
         self.promises.forget(stable, self.view);
-    }
-
-    // From where on reads are answered (§ Reads).
-
-    /// Before it started, this replica may have executed, and answered for, what neither its
-    /// log nor its state tells: decisions are not on disk. What was decided, `Q` have
-    /// prepared: one honest of them is among the `Q` whose answers it starts with, itself
-    /// included. Each tells the highest number of which that may be true, as of its view.
-    ///
-    /// What was prepared need not have been decided: the opening of a later view may leave
-    /// it out, and then nobody ever executes that number if nothing more is asked for. But
-    /// what was decided before a view, its opening chose. So numbers that an opening has
-    /// left out are not told, and those that were told under a view below one that is
-    /// entered give way to what that one chose.
-    pub(super) fn answer_reads_from(&mut self, view: View, seq: Seq) {
-        let from = self.reads_from.entry(view).or_default();
-        *from = seq.max(*from);
-    }
-
-    /// Whether everything that may have been answered for before the start is executed.
-    pub(super) fn is_caught_up(&self) -> bool {
-        self.reads_from.values().all(|from| *from <= self.executed())
-    }
-
-    /// A view is entered that chose everything up to here.
-    pub(super) fn answer_reads_by_opening(&mut self, view: View, chosen_up_to: Seq) {
-        match self.is_caught_up() {
-            true => self.reads_from.clear(),
-            false => {
-                self.reads_from.retain(|told, _| *told >= view);
-                self.answer_reads_from(view, chosen_up_to);
-            }
-        }
     }
 
     /// The highest number for which there is a prepared certificate that the opening of

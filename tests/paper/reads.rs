@@ -34,22 +34,88 @@ fn is_not_ready(solo: &mut Solo) -> bool {
         && out.to_clients() == [(ClientId(0), ToClient::NotReady(RequestNumber(1)))]
 }
 
+/// A read that waits for what is under way.
+fn waits(solo: &mut Solo) -> bool {
+    let out = read(solo, &get("a"));
+    out.reject().is_none() && out.to_clients().is_empty()
+}
+
+/// How many reads were answered in a step.
+fn answered(out: &Out) -> usize {
+    let is_answer = |(_, one): &&(ClientId, ToClient)| matches!(one, ToClient::ReadAnswer { .. });
+    out.to_clients().iter().filter(is_answer).count()
+}
+
+/// How often a client was told in a step which numbers it has used.
+fn sessions(out: &Out) -> usize {
+    let is_it = |(_, one): &&(ClientId, ToClient)| matches!(one, ToClient::Session { .. });
+    out.to_clients().iter().filter(is_it).count()
+}
+
 fn write(solo: &mut Solo, seq: u64, operation: &[u8]) {
     let batch = solo.batch_of(&[&solo.request(1, seq, seq - 1, &[operation])]);
     solo.decide(0, seq, &batch);
 }
 
-/// Executed on committed state: what is only prepared is not seen.
+/// Executed on committed state: what is only proposed is not seen.
 #[test]
 fn a_quorum_read_sees_what_is_committed_and_nothing_else() {
     let mut solo = Solo::new(1);
     let before = answer(&mut solo, &get("k0"));
     let batch = solo.batch(1);
     solo.propose(0, 1, &batch);
-    solo.prepare_from(2, 0, 1, batch.digest());
     assert_eq!(answer(&mut solo, &get("k0")), before);
     solo.decide(0, 1, &batch);
     assert_ne!(answer(&mut solo, &get("k0")), before);
+}
+
+/// K8: what this replica has committed to may have been decided, and told to a client by `W`
+/// others that know so. A read waits until it is executed here.
+#[test]
+fn a_quorum_read_waits_for_what_was_committed_to() {
+    let mut solo = Solo::new(1);
+    let batches = [solo.batch(1), solo.batch(2)];
+    for (seq, batch) in (1..).zip(&batches) {
+        solo.propose(0, seq, batch);
+        solo.prepare_from(2, 0, seq, batch.digest());
+        assert!(waits(&mut solo));
+    }
+    let ask = ClientMessage::Session(Nonce(3));
+    assert_eq!(solo.client(2, ask).bound.len(), 0, "nor is a client told its numbers");
+    let told = |out: &Out| (answered(out), sessions(out));
+    assert_eq!(told(&solo.decide(0, 1, &batches[0])), (0, 0), "not yet");
+    assert_eq!(told(&solo.decide(0, 2, &batches[1])), (2, 1));
+    assert!(!waits(&mut solo));
+}
+
+/// K8: what a new view leaves out was never decided, and whoever waited for it is answered.
+#[test]
+fn what_a_new_view_leaves_out_holds_up_no_read() {
+    let mut solo = Solo::new(1);
+    let batch = solo.batch(1);
+    solo.propose(0, 1, &batch);
+    solo.prepare_from(2, 0, 1, batch.digest());
+    assert!(waits(&mut solo));
+    let out = solo.enter(2, vec![]);
+    assert_eq!(answered(&out), 1);
+}
+
+/// A client has room for so many reads that wait, and for a bundle's bytes of them.
+#[test]
+fn reads_that_wait_are_bounded_for_each_client() {
+    let mut solo = Solo::new(1);
+    let batch = solo.batch(1);
+    solo.propose(0, 1, &batch);
+    solo.prepare_from(2, 0, 1, batch.digest());
+    let most = usize::try_from(parameters().bundle_bytes).expect("small") / get("a").len();
+    let kept = (0..2_000).take_while(|_| waits(&mut solo)).count();
+    assert_eq!(kept, most.min(1_024));
+    assert!(is_not_ready(&mut solo));
+    assert_eq!(solo.replica().held().questions, kept);
+    let other = solo.client(1, ClientMessage::Read(RequestNumber(1), Blob::from(get("a"))));
+    assert_eq!(other.reject(), None, "another has room of its own");
+    assert_eq!(answered(&solo.decide(0, 1, &batch)), kept + 1);
+    assert_eq!(solo.replica().held().questions, 0);
 }
 
 /// Alike includes the number of the last change: x, y, x again is told apart.
@@ -130,9 +196,9 @@ fn no_read_is_answered_before_the_highest_number_in_the_own_log() {
     solo.restart();
     assert_eq!(*solo.standing(), Standing::Voting);
     assert_eq!(solo.executed(), 0, "decisions are not on disk");
-    assert!(is_not_ready(&mut solo));
-    solo.decide(0, 1, &batch);
-    assert!(!is_not_ready(&mut solo));
+    assert!(waits(&mut solo));
+    assert_eq!(answered(&solo.decide(0, 1, &batch)), 1);
+    assert!(!waits(&mut solo));
 }
 
 /// § Clients, K2: nor does it tell a client which numbers it has used. It would name lower
@@ -146,13 +212,12 @@ fn no_numbers_are_told_before_the_highest_number_in_the_own_log() {
     let second = solo.batch(2);
     solo.prepare_from(2, 0, 2, second.digest());
     let ask = |solo: &mut Solo| solo.client(2, ClientMessage::Session(Nonce(3)));
-    assert_eq!(ask(&mut solo).to_clients().len(), 1);
     solo.restart();
-    assert_eq!((solo.executed(), ask(&mut solo).reject()), (0, Some(Reject::NotReady)));
-    solo.decide(0, 1, &batch);
-    assert_eq!(ask(&mut solo).reject(), Some(Reject::NotReady));
-    solo.decide(0, 2, &second);
-    assert_eq!(ask(&mut solo).to_clients().len(), 1);
+    assert_eq!((solo.executed(), sessions(&ask(&mut solo))), (0, 0));
+    assert_eq!(sessions(&solo.decide(0, 1, &batch)), 0);
+    assert_eq!(sessions(&ask(&mut solo)), 0);
+    assert_eq!(sessions(&solo.decide(0, 2, &second)), 2);
+    assert_eq!(sessions(&ask(&mut solo)), 1);
 }
 
 /// What a new view left out was never decided, and is not waited for: an idle cluster would
@@ -164,12 +229,12 @@ fn what_an_opening_left_out_is_not_waited_for() {
     solo.propose(0, 1, &batch);
     solo.prepare_from(2, 0, 1, batch.digest());
     solo.restart();
-    assert!(is_not_ready(&mut solo), "it is prepared here");
+    assert!(waits(&mut solo), "it is prepared here");
     solo.enter(2, vec![]);
-    assert!(!is_not_ready(&mut solo));
+    assert!(!waits(&mut solo));
     solo.restart();
     assert_eq!(solo.view(), 2);
-    assert!(!is_not_ready(&mut solo));
+    assert!(!waits(&mut solo));
 }
 
 /// Nor through the highest that the start answers show.
@@ -189,11 +254,11 @@ fn no_read_is_answered_before_the_highest_number_in_the_start_answers() {
     solo.peer(0, PeerMessage::StartAnswer(Box::new(answer)));
     solo.answer_start_from(2, Vec::new());
     assert_eq!(*solo.standing(), Standing::Voting);
-    assert!(is_not_ready(&mut solo));
+    assert!(waits(&mut solo));
     solo.decide(0, 1, &batches[0]);
-    assert!(is_not_ready(&mut solo));
-    solo.decide(0, 2, &batches[1]);
-    assert!(!is_not_ready(&mut solo));
+    assert!(waits(&mut solo));
+    assert_eq!(answered(&solo.decide(0, 2, &batches[1])), 2);
+    assert!(!waits(&mut solo));
 }
 
 /// One that recovers answers none before its checkpoint `a`.

@@ -16,7 +16,6 @@ read c1 get a to r1 r2
 ----
 r2: may vote
 r1: 3 of 3, changed at 3
-r2: not ready
 
 heal
 submit c1 get a to r0

@@ -1,5 +1,6 @@
 //! Whether what replicas tell and clients believe is the agreed history.
 
+use super::ledger::Saying;
 use super::replay::Account;
 use super::{Checker, Invariant, ledger};
 use crate::client::receipt::Receipt as Receipted;
@@ -119,13 +120,25 @@ impl Checker {
     }
 
     /// A read is answered by nobody who may not vote, and on no state older than one that
-    /// the same replica answered for before: what it executed then, it told clients.
+    /// the same replica answered for before: what it executed then, it told clients. Nor on
+    /// one without what is decided by its own word: others may have told clients of that.
     pub(super) fn may_answer_reads(&mut self, id: ReplicaId, executed: u64, votes: bool) {
         let ever = self.ever_executed.get(&id).copied().unwrap_or_default();
         let is_behind = executed < ever && !self.is_forgetful(id);
         if !votes || is_behind {
             let what =
                 format!("{id:?} at s{executed} answers reads; votes={votes}, once at s{ever}");
+            self.fail(Invariant::Clients, what);
+        }
+        let is_decided = |saying: &Saying| {
+            let signers = self.ledger.left(saying);
+            signers.union(&self.faulty).count() >= self.cluster.quorum()
+        };
+        let lacking = self.ledger.committed_above(id, executed).find(is_decided);
+        if let Some((_, view, seq, _)) = lacking.filter(|_| !self.is_forgetful(id)) {
+            let what = format!(
+                "{id:?} at s{executed} answers reads, and committed to s{seq} in v{view} with others"
+            );
             self.fail(Invariant::Clients, what);
         }
     }

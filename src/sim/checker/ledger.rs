@@ -202,6 +202,17 @@ impl Ledger {
         Ok(true)
     }
 
+    /// What a replica committed to above a number, in whichever life.
+    pub fn committed_above(&self, id: ReplicaId, seq: u64) -> impl Iterator<Item = Saying> {
+        let own = self.committed.iter().filter(move |(by, _)| by.replica == id);
+        own.flat_map(move |(by, of)| {
+            of.range(seq.saturating_add(1)..).filter_map(move |(seq, view)| {
+                let digest = self.sent.get(&(*by, Kind::Commit, *view, *seq))?;
+                Some((Kind::Commit, *view, *seq, *digest))
+            })
+        })
+    }
+
     /// Whether a wish that leaves shows a certificate for everything its author
     /// committed to above its stable checkpoint, of that view or a higher one.
     pub fn hides_nothing(&self, wish: &ViewChange) -> Result<(), String> {

@@ -376,7 +376,7 @@ impl Checker {
             for outgoing in effects.messages() {
                 if let Outgoing::Client(client, message) = outgoing {
                     self.answers(id, executed, *client, message);
-                    if matches!(message, ToClient::ReadAnswer { .. }) {
+                    if matches!(message, ToClient::ReadAnswer { .. } | ToClient::Session { .. }) {
                         let votes = *replica.standing() == Standing::Voting;
                         self.may_answer_reads(id, executed, votes);
                     }

@@ -107,6 +107,14 @@ fn speak(checker: &mut Checker, message: &PeerMessage) {
     words_of(message).iter().for_each(|word| checker.ledger.spoken(word));
 }
 
+/// It is signed, and leaves.
+fn leave(checker: &mut Checker, message: &PeerMessage) {
+    speak(checker, message);
+    for word in words_of(message) {
+        checker.ledger.leaves(&word).expect("nothing else was said");
+    }
+}
+
 fn send(checker: &mut Checker, from: u16, message: &PeerMessage, records: &[Record]) {
     let states = BTreeMap::new();
     let records = records.iter().collect();
@@ -462,6 +470,14 @@ const BREAKS: &[(&str, Invariant, Break)] = &[
         checker.restarted(r(0), Seq(4), std::iter::empty());
         checker.may_answer_reads(r(0), 4, true);
     }),
+    (
+        "a read that is answered without what is decided by the own word",
+        Invariant::Clients,
+        |checker| {
+            (0..2).for_each(|id| leave(checker, &commit(id, 0, 5, A)));
+            checker.may_answer_reads(r(0), 4, true);
+        },
+    ),
     ("a count that is not that of the history", Invariant::Clients, |checker| {
         execute_a_put(checker);
         let (acknowledged, highest) = (RequestNumber(0), RequestNumber(9));
@@ -577,6 +593,9 @@ fn what_is_right_trips_nothing() {
     [0, 2].into_iter().for_each(|id| checker.is_answered(r(1), r(id)));
     checker.votes_after_enough_answers(r(1));
     checker.counts_the_living(r(0), &prepared_by(0));
+    checker.may_answer_reads(r(0), 1, true);
+    leave(&mut checker, &commit(0, 0, 2, A));
+    speak(&mut checker, &commit(1, 0, 2, A));
     checker.may_answer_reads(r(0), 1, true);
     checker.is_reborn(r(1), Incarnation(1), 8);
     let (settled, own) = ((voter(1), Some(Seq(8))), (voter(1), None));
