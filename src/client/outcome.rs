@@ -64,8 +64,8 @@ pub enum Outcome {
     /// The operations may have been executed, or may still be. Never to be taken for a
     /// failure.
     Unknown {
-        /// Why a quorum of replicas last refused to take it, if one did; none if time
-        /// ran out.
+        /// Why it was last refused, by more than can lie, if it was; none if time ran
+        /// out.
         declined: Option<Refusal>,
     },
     /// Nothing was ever signed: the window was full until time ran out. There was no

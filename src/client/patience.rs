@@ -39,7 +39,10 @@ impl Patience {
     /// An outcome came, so long after the primary, or all, were asked last: a primary that
     /// acts only once all are shall not make us wait longer for it the next time.
     pub(super) fn learn(&mut self, bytes: u64, was_shown: bool, took: Span) {
-        let learn = |usual: &mut Span| *usual = Span((usual.0 * 3 + took.0) / 4);
+        let learn = |usual: &mut Span| match *usual == Span(0) {
+            true => *usual = took,
+            false => *usual = Span((usual.0 * 3 + took.0) / 4),
+        };
         match bytes >= LARGE {
             true => learn(&mut self.large),
             false => learn(&mut self.small),
@@ -49,9 +52,14 @@ impl Patience {
         }
     }
 
-    /// How long outcomes of so many bytes take of late.
-    pub(super) fn usual(&self, bytes: u64) -> Span {
-        if bytes >= LARGE { self.large } else { self.small }
+    /// How long outcomes of so many bytes take of late. While nobody knows, what is large is
+    /// taken to need half of the time after which all are asked.
+    pub(super) fn usual(&self, bytes: u64, settings: &Settings) -> Span {
+        match bytes >= LARGE {
+            true if self.large == Span(0) => Span(settings.retry.0 / 2),
+            true => self.large,
+            false => self.small,
+        }
     }
 
     /// How long the primary has before all are asked. Where many requests are under way each

@@ -1,7 +1,7 @@
 //! Receipts under way: who has signed what of a bundle that was executed.
 //!
 //! The outcome is known by then, so nothing is believed here: a receipt is taken if it
-//! says what the quorum said, and is signed. `Q` of them for each operation, and the
+//! says that, and is signed. `Q` of them for each operation, and the
 //! caller has something to show to others.
 
 use super::outcome::{Done, NoReceipts, Outcome, Ticket, ToReplica};
@@ -35,6 +35,27 @@ struct Asked {
     wanted: Vec<Wanted>,
     retry_at: Instant,
     pause: Span,
+    again: Again,
+}
+
+/// Whether those who have not signed are asked once more before it is time for that. The
+/// outcome was believed as soon as so many told it that one is honest: the others may not have
+/// executed it when they are asked first.
+enum Again {
+    /// Nobody has said that it can't sign yet.
+    NotDue,
+    At(Instant),
+    Asked,
+}
+
+impl Asked {
+    /// When somebody is to be asked.
+    fn due(&self) -> Instant {
+        match self.again {
+            Again::At(again) => again.min(self.retry_at),
+            Again::NotDue | Again::Asked => self.retry_at,
+        }
+    }
 }
 
 /// All receipts that are asked for.
@@ -77,7 +98,8 @@ impl Receipts {
             out.send(ToReplica::All, ClientMessage::Receipt(number));
         }
         let pause = self.settings.retry;
-        self.asked.insert(first, Asked { bundle, wanted, retry_at: now.plus(pause), pause });
+        let (retry_at, again) = (now.plus(pause), Again::NotDue);
+        self.asked.insert(first, Asked { bundle, wanted, retry_at, pause, again });
     }
 
     /// Whether a receipt for this number is wanted still.
@@ -105,6 +127,14 @@ impl Receipts {
         {
             true => Ok(()),
             false => Err(Reject::WrongDigest),
+        }
+    }
+
+    /// A replica can't sign one that is wanted yet.
+    pub(super) fn put_off(&mut self, now: Instant, number: RequestNumber) {
+        let asked = self.asked.range_mut(..=number).next_back().map(|(_, asked)| asked);
+        if let Some(asked) = asked.filter(|asked| matches!(asked.again, Again::NotDue)) {
+            asked.again = Again::At(now.plus(self.settings.reply_patience));
         }
     }
 
@@ -152,9 +182,12 @@ impl Receipts {
             let receipts = Err(NoReceipts::TimedOut { signed, needed });
             out.report(ticket, Outcome::Receipted { done, receipts });
         }
-        for (first, asked) in self.asked.iter_mut().filter(|(_, asked)| asked.retry_at <= now) {
-            asked.pause = asked.pause.times(2).min(self.settings.most_retry);
-            asked.retry_at = now.plus(asked.pause);
+        for (first, asked) in self.asked.iter_mut().filter(|(_, asked)| asked.due() <= now) {
+            if asked.retry_at <= now {
+                asked.pause = asked.pause.times(2).min(self.settings.most_retry);
+                asked.retry_at = now.plus(asked.pause);
+            }
+            asked.again = Again::Asked;
             for (number, wanted) in numbered(*first, &asked.wanted) {
                 if wanted.signed.len() >= needed {
                     continue;
@@ -168,7 +201,7 @@ impl Receipts {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.asked.values().map(|asked| asked.bundle.deadline.min(asked.retry_at)).min()
+        self.asked.values().map(|asked| asked.bundle.deadline.min(asked.due())).min()
     }
 }
 

@@ -108,7 +108,7 @@ struct Bundle {
     sent: Option<Sent>,
     /// Which replicas say that they don't take it.
     hints: Alike<Refusal>,
-    /// Why a quorum last refused it without an outcome.
+    /// Why it was last refused without an outcome.
     declined: Option<Refusal>,
 }
 
@@ -128,12 +128,10 @@ struct Sent {
 /// Whether those who have not replied are to be asked for it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rest {
-    /// Nobody has told of it.
+    /// Nobody has told of it, or nobody else since they were asked.
     NotDue,
     /// At this time.
     Due(Instant),
-    /// They were asked.
-    Asked,
 }
 
 impl Sent {
@@ -141,7 +139,7 @@ impl Sent {
     fn due(&self) -> Instant {
         match self.rest {
             Rest::Due(due) => due.min(self.retry_at),
-            Rest::NotDue | Rest::Asked => self.retry_at,
+            Rest::NotDue => self.retry_at,
         }
     }
 }
@@ -211,8 +209,8 @@ impl Requests {
         self.rules.parameters.bundle_operations
     }
 
-    /// Whether a quorum has said what means that nothing comes of our numbers any more, nor
-    /// of those that follow on them.
+    /// Whether so many have said what means that nothing comes of our numbers any more, nor of
+    /// those that follow on them.
     pub(super) fn are_over(&self) -> bool {
         self.is_over.is_some()
     }
@@ -478,8 +476,14 @@ impl Requests {
         }
         let bundle = operation.bundle;
         let is_ours = operation.digest == word.operation;
+        let is_first = operation.words.of(from).is_none();
         let alike = operation.words.say(from, word);
-        self.note_told(now, bundle, from, word);
+        if let Some(bundle) = self.bundles.get_mut(&bundle) {
+            bundle.hints.forget(from);
+        }
+        if is_ours && is_first && word.is_executed() {
+            self.ask_the_rest_soon(now, bundle);
+        }
         if alike < self.rules.committee.weak_quorum() {
             return Ok(());
         }
@@ -502,21 +506,19 @@ impl Requests {
         Ok(())
     }
 
-    /// A replica knows what came of an operation, so the others soon do. (That it was refused,
-    /// everybody tells unasked.)
-    fn note_told(&mut self, now: Instant, first: RequestNumber, from: ReplicaId, word: Word) {
+    /// One more replica knows what came of an operation, so the others soon do. (That it was
+    /// refused, everybody tells unasked.)
+    fn ask_the_rest_soon(&mut self, now: Instant, first: RequestNumber) {
         let Some(bundle) = self.bundles.get_mut(&first) else { return };
-        bundle.hints.forget(from);
-        let is_first = bundle.sent.as_ref().is_some_and(|sent| sent.rest == Rest::NotDue);
-        if !is_first || !word.is_executed() {
+        let bytes = bundle.bytes();
+        let Some(sent) = bundle.sent.as_mut().filter(|sent| sent.rest == Rest::NotDue) else {
             return;
-        }
-        let usual = self.patience.usual(bundle.bytes());
-        let sent = bundle.sent.as_mut().expect("just looked at");
+        };
         // Where the first took long, the rest may too, and is not to be burdened more. The
         // first may be a liar, who takes no time.
-        let took = usual.max(now.since(sent.since));
-        let soonest = now.plus(self.rules.settings.reply_patience);
+        let settings = &self.rules.settings;
+        let took = self.patience.usual(bytes, settings).max(now.since(sent.since));
+        let soonest = now.plus(settings.reply_patience);
         sent.rest = Rest::Due(soonest.max(sent.since.plus(took.times(2))));
     }
 
@@ -682,7 +684,7 @@ impl Requests {
                 continue;
             };
             if sent.retry_at > now {
-                sent.rest = Rest::Asked;
+                sent.rest = Rest::NotDue;
                 silent.push((*first, sent.request.clone()));
                 continue;
             }
@@ -691,7 +693,7 @@ impl Requests {
                 Caller::WasToldUnknown => most_retry,
             };
             (sent.asked, sent.retry_at) = (now, now.plus(sent.pause));
-            sent.rest = Rest::Asked;
+            sent.rest = Rest::NotDue;
             out.send(ToReplica::All, ClientMessage::Request(sent.request.clone()));
         }
         over.into_iter().for_each(|first| self.stop_waiting(first, out));

@@ -454,7 +454,10 @@ impl<S: Scheme> Session<S> {
         number: RequestNumber,
     ) -> Result<(), Reject> {
         match self.reads.on_not_ready(now, from, number, &mut self.out) {
-            Err(Reject::Unrequested) if self.receipts.is_wanted(number) => Ok(()),
+            Err(Reject::Unrequested) if self.receipts.is_wanted(number) => {
+                self.receipts.put_off(now, number);
+                Ok(())
+            }
             verdict => verdict,
         }
     }

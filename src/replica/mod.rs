@@ -18,7 +18,8 @@
 //! | `catch_up` | status, retransmission, fetching what is missing |
 //! | `transfer` | fetching a state that the log no longer leads to |
 //! | `start` | coming back: from the log, and from a lost disk |
-//! | `clients` | requests and reads of clients |
+//! | `clients` | requests of clients |
+//! | `reads` | reads, and from where on they are answered |
 //! | `reserved` | which votes may leave before they are on the disk |
 //! | `replies` | who tells a client what came of its operations |
 //!
@@ -347,6 +348,7 @@ impl Replica {
             self.opening_deadline(),
             self.fill_up_deadline(),
             self.gathering_deadline(),
+            self.questions_deadline(),
         ];
         deadlines.into_iter().flatten().min().expect("the status is always due some time")
     }
@@ -558,6 +560,7 @@ pub struct Held {
     pub checkpoints: usize,
     /// Records of evidence.
     pub evidence: usize,
-    /// Reads that wait for what is under way; bounded for each client.
+    /// Reads, and questions of clients that lost count, that wait for what is under way;
+    /// bounded for each client and in all.
     pub questions: usize,
 }

@@ -371,10 +371,8 @@ impl Replica {
     /// The highest number for which there is a prepared certificate that the opening of
     /// the view entered last did not leave out.
     fn highest_open(&self) -> Option<Seq> {
-        let chosen_up_to = self.chosen_by_opening();
         let mut prepared = self.prepared.iter().rev();
-        let entered = self.entered();
-        let open = prepared.find(|(seq, one)| one.view() >= entered || **seq <= chosen_up_to);
+        let open = prepared.find(|(seq, one)| !self.is_left_out(one.view(), **seq));
         open.map(|(seq, _)| *seq)
     }
 
@@ -468,7 +466,7 @@ impl Replica {
         let have = answered.len();
         self.out.notice(Notice::StartAnswers(have, needed));
         if let Some(certificate) = answer.highest.filter(|_| is_first) {
-            self.answer_reads_from(answer.view.max(certificate.view()), certificate.seq());
+            self.answer_reads_from(certificate.view(), certificate.seq());
         }
         if let Some(certificate) = answer.stable {
             if is_first {

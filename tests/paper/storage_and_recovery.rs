@@ -1,17 +1,17 @@
 //! § Stable storage and recovery.
 
-use crate::support::{Behind, Out, Solo, first_life, life, parts_asked, put};
+use crate::support::{Behind, Out, Solo, first_life, get, life, parts_asked, put};
 use crate::world::{Disk, World, parameters, replica_key};
 use quorate::message::{
-    Batch, Checkpoint, Commit, Fetch, Held, Item, NewView, Parameters, PeerMessage, PrePrepare,
-    Prepare, Reject, Signed, SlotStatus, StartAnswer, Voter,
+    Batch, Checkpoint, ClientMessage, Commit, Fetch, Held, Item, NewView, Parameters, PeerMessage,
+    PrePrepare, Prepare, Reject, Signed, SlotStatus, StartAnswer, Voter,
 };
 use quorate::replica::{
     Durable, Effects, Input, Notice, Now, Origin, Recalled, Record, Recovered, Replica, Settings,
     Standing, StartError, Suspicion, To,
 };
-use quorate::types::{Digest, Incarnation, Nonce, ReplicaId, Seq, Span, View};
-use quorate::wire::List;
+use quorate::types::{Digest, Incarnation, Nonce, ReplicaId, RequestNumber, Seq, Span, View};
+use quorate::wire::{Blob, List};
 
 fn votes_of(out: &Out) -> usize {
     out.prepares().len()
@@ -1404,4 +1404,44 @@ fn what_was_chosen_above_the_window_is_voted_for_when_the_window_gets_there() {
     out.extend(behind.peer(0, PeerMessage::Batch(batch)));
     let voted: Vec<u64> = out.prepares().iter().map(|vote| vote.seq.0).collect();
     assert!(voted.contains(&33) && voted.contains(&36), "{voted:?}");
+}
+
+/// K8, S10b: an opening that rests on the word of an old life chooses what that one knew of. In
+/// its new life it may have voted since, and what it voted for may have been decided and told:
+/// that the opening lacks it means nothing to who reads.
+#[test]
+fn what_an_opening_of_an_old_life_left_out_is_waited_for_by_who_reads() {
+    for restarts in [false, true] {
+        for (incarnation, is_answered) in [(0, false), (1, true)] {
+            let mut solo = Solo::new(1);
+            order_recovery(&mut solo, 1, 3, 77);
+            advance_to(&mut solo, 39);
+            // 41 is above `a` = 40: committed to in view 0, with the new life of 3.
+            let digest = solo.batch(41).digest();
+            solo.propose(0, 41, &solo.batch(41));
+            let body = Prepare { view: View(0), seq: Seq(41), digest, by: life(3, 1) };
+            let out = solo.peer(3, PeerMessage::Prepare(solo.sign(3, body)));
+            assert_eq!(out.commits().len(), 1);
+            let stable = solo.replica().stable_certificate().cloned().expect("some").into_inner();
+            let wishes = [first_life(0), first_life(2), life(3, incarnation)]
+                .map(|by| solo.wish_with(by, 2, Some(stable.clone()), Vec::new()));
+            let opening = solo.opening(2, wishes.to_vec());
+            assert_eq!(solo.peer(2, PeerMessage::NewView(opening, None)).reject(), None);
+            assert_eq!(solo.view(), 2);
+            if restarts {
+                solo.restart();
+                for seq in 33..=39 {
+                    let batch = solo.batch(seq);
+                    let by = [0, 1, 2].map(first_life);
+                    let certificate = solo.committed(0, seq, batch.digest(), &by);
+                    solo.peer(0, PeerMessage::Decided(certificate, Some(batch)));
+                }
+            }
+            advance_to(&mut solo, 40);
+            assert_eq!(solo.executed(), 40);
+            let read = ClientMessage::Read(RequestNumber(1), Blob::from(get("k0")));
+            let out = solo.client(0, read);
+            assert_eq!(!out.to_clients().is_empty(), is_answered, "{restarts} {incarnation}");
+        }
+    }
 }

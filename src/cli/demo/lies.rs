@@ -99,7 +99,9 @@ impl Story {
         }
         let value = got.found.map(|found| String::from_utf8_lossy(&found.value).into_owned());
         say!(
-            "   The client believed what {} said alike: written at {}, and colour is {:?}.",
+            "   The client believed what {} said alike of the write, and {} of the read: written at \
+             {}, and colour is {:?}.",
+            self.committee.weak_quorum(),
             self.committee.quorum(),
             written.seq,
             value.unwrap_or_default()

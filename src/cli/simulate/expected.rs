@@ -78,7 +78,7 @@ const READS: &[&str] = &[
     "read proved",
     "receipts",
     "request superseded",
-    "rest of a quorum asked",
+    "silent replicas asked",
     "ticket abandoned",
     "ticket timed out",
 ];

@@ -68,7 +68,7 @@ pub enum Error {
         why_unknown(*declined, missing)
     )]
     Unknown {
-        /// Why a quorum of replicas last declined it, if one did.
+        /// Why it was last declined, by more replicas than can lie, if it was.
         declined: Option<Refusal>,
         /// Who was not connected.
         missing: Missing,

@@ -250,6 +250,24 @@ fn the_rest_has_as_long_as_the_first_took() {
     assert_eq!(story.requests().len(), 3);
 }
 
+/// K1, K11: nor does it use up the question, nor make one with what nobody asked for.
+#[test]
+fn the_rest_is_asked_once_more_when_one_more_has_told() {
+    let mut story = impatient();
+    story.submit(&["a"]);
+    let (_, request) = story.requests().remove(0);
+    story.all_hear([1], &executed(1, 9, "not a", "a lie"));
+    assert_eq!(story.session.next_deadline(), Some(story.now.plus(SETTINGS.retry)));
+    story.all_hear([3], &executed(1, 9, "a", "a lie"));
+    assert_eq!(story.wait_for_deadline(), Span(20));
+    assert_eq!(story.requests().len(), 2);
+    story.wait(Span(10));
+    story.all_hear([3], &executed(1, 10, "a", "another"));
+    story.all_hear([0], &executed(1, 9, "a", "fine"));
+    assert_eq!(story.wait_for_deadline(), Span(30));
+    assert_eq!(story.requests(), [(ToReplica::One(ReplicaId(2)), request)]);
+}
+
 /// K1, K11: a liar that tells of it at once makes nobody ask the others before they can know.
 #[test]
 fn the_rest_has_as_long_as_outcomes_take() {

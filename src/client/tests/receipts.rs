@@ -145,8 +145,6 @@ fn those_that_have_not_signed_are_asked_again_at_growing_intervals() {
     let (mut story, _) = Story::executed_one();
     assert_eq!(story.questions(), [(ToReplica::All, 1)]);
     assert_eq!(story.sign(said(2, 1, 9, "a", "fine")), Ok(()));
-    assert_eq!(story.hear(3, ToClient::NotReady(RequestNumber(1))), Ok(()));
-    assert_eq!(story.hear(3, ToClient::NotReady(RequestNumber(2))), Err(Reject::Unrequested));
     let others = [0, 1, 3].map(|one| (ToReplica::One(ReplicaId(one)), 1));
     let mut spans = Vec::new();
     for _ in 0..4 {
@@ -154,6 +152,27 @@ fn those_that_have_not_signed_are_asked_again_at_growing_intervals() {
         assert_eq!(story.questions(), others);
     }
     assert_eq!(spans, [100, 200, 400, 400]);
+}
+
+/// The outcome is believed before all have executed it. Who has not yet is asked once more soon
+/// after, and no more often for saying so again.
+#[test]
+fn whoever_can_not_sign_yet_is_asked_again_soon_and_once() {
+    let settings = Settings { reply_patience: Span(20), ..SETTINGS };
+    let mut story = Story::with(4, Start::New, settings);
+    story.submit_with_receipts(&["a"]);
+    story.all_hear(0..2, &executed(1, 9, "a", "fine"));
+    assert_eq!(story.questions(), [(ToReplica::All, 1)]);
+    let not_ready = |number| ToClient::NotReady(RequestNumber(number));
+    assert_eq!(story.hear(3, not_ready(2)), Err(Reject::Unrequested));
+    let others = [0, 1, 2, 3].map(|one| (ToReplica::One(ReplicaId(one)), 1));
+    let mut spans = Vec::new();
+    for _ in 0..4 {
+        assert_eq!(story.hear(3, not_ready(1)), Ok(()));
+        spans.push(story.wait_for_deadline().0);
+        assert_eq!(story.questions(), others);
+    }
+    assert_eq!(spans, [20, 80, 200, 400]);
 }
 
 #[test]

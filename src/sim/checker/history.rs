@@ -5,13 +5,38 @@ use super::replay::Account;
 use super::{Checker, Invariant, ledger};
 use crate::client::receipt::Receipt as Receipted;
 use crate::client::{Answer, Done, Fate, HowRead, Outcome, Ticket};
-use crate::message::{Receipt, ReplyOutcome, ToClient};
+use crate::message::{CheckedClient, Receipt, ReplyOutcome, ToClient};
 use crate::replica::Replica;
 use crate::service::kv::KvOperation;
 use crate::sim::history::{self as clients, Judgement};
-use crate::types::{ClientId, Digest, ReplicaId};
+use crate::types::{ClientId, Digest, Nonce, ReplicaId, RequestNumber};
 use crate::wire::Blob;
 use std::collections::BTreeSet;
+
+/// A question about the state as it is: whose, and which.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Question {
+    Read(ClientId, RequestNumber),
+    Session(ClientId, Nonce),
+}
+
+impl Question {
+    fn asked(client: ClientId, message: &CheckedClient) -> Option<Question> {
+        match message {
+            CheckedClient::Read(number, _) => Some(Question::Read(client, *number)),
+            CheckedClient::Session(nonce) => Some(Question::Session(client, *nonce)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn answered(client: ClientId, message: &ToClient) -> Option<Question> {
+        match message {
+            ToClient::ReadAnswer { number, .. } => Some(Question::Read(client, *number)),
+            ToClient::Session { nonce, .. } => Some(Question::Session(client, *nonce)),
+            _ => None,
+        }
+    }
+}
 
 /// A list of everything.
 fn everything() -> KvOperation {
@@ -120,8 +145,7 @@ impl Checker {
     }
 
     /// A read is answered by nobody who may not vote, and on no state older than one that
-    /// the same replica answered for before: what it executed then, it told clients. Nor on
-    /// one without what is decided by its own word: others may have told clients of that.
+    /// the same replica answered for before: what it executed then, it told clients.
     pub(super) fn may_answer_reads(&mut self, id: ReplicaId, executed: u64, votes: bool) {
         let ever = self.ever_executed.get(&id).copied().unwrap_or_default();
         let is_behind = executed < ever && !self.is_forgetful(id);
@@ -130,14 +154,34 @@ impl Checker {
                 format!("{id:?} at s{executed} answers reads; votes={votes}, once at s{ever}");
             self.fail(Invariant::Clients, what);
         }
+    }
+
+    /// A question about the state as it is reaches a replica. From here on its answer must hold
+    /// what is decided by this replica's own word: others may have told clients of that.
+    pub fn is_asked(&mut self, id: ReplicaId, client: ClientId, message: &CheckedClient) {
+        let Some(question) = Question::asked(client, message) else { return };
+        if !self.honest.contains(&id) || self.is_forgetful(id) {
+            return;
+        }
         let is_decided = |saying: &Saying| {
             let signers = self.ledger.left(saying);
             signers.union(&self.faulty).count() >= self.cluster.quorum()
         };
-        let lacking = self.ledger.committed_above(id, executed).find(is_decided);
-        if let Some((_, view, seq, _)) = lacking.filter(|_| !self.is_forgetful(id)) {
+        let executed = self.executed.get(&id).copied().unwrap_or_default().0;
+        let decided = self.ledger.committed_above(id, executed).filter(is_decided);
+        let owed = decided.map(|(_, _, seq, _)| seq).max().unwrap_or_default();
+        self.owed.entry((id, question)).or_default().push(owed);
+    }
+
+    /// A question is answered. What arrived more than once may be answered more than once, and
+    /// nobody sees which is which.
+    pub(super) fn has_what_it_owed(&mut self, id: ReplicaId, executed: u64, question: Question) {
+        let of_each = self.owed.entry((id, question)).or_default();
+        let least = (0..of_each.len()).min_by_key(|index| of_each[*index]);
+        let owed = least.map_or(0, |index| of_each.swap_remove(index));
+        if executed < owed && !self.is_forgetful(id) {
             let what = format!(
-                "{id:?} at s{executed} answers reads, and committed to s{seq} in v{view} with others"
+                "{id:?} at s{executed} answers {question:?}; it had committed to s{owed} with others"
             );
             self.fail(Invariant::Clients, what);
         }

@@ -33,13 +33,14 @@ use crate::client::Ticket;
 use crate::crypto::{self, Check, ClusterId, PublicKey, Scheme};
 use crate::message::batch::{ItemKey, NULL};
 use crate::message::{
-    Batch, Body, Evidence, Genesis, Item, PeerMessage, Request, Signed, ToClient, Verified, Voter,
+    Batch, Body, Evidence, Genesis, Item, PeerMessage, Request, Signed, Verified, Voter,
 };
 use crate::replica::effects::{Record, Suspicion};
 use crate::replica::{Effects, Notice, Now, Outgoing, Replica, Standing};
 use crate::types::{ClientId, Digest, Incarnation, Instant, ReplicaId, Seq, Span, Timestamp};
 use crate::wire::{self, Blob};
 use decisions::Deciders;
+use history::Question;
 use ledger::{Kind, Ledger, words_of};
 use lives::Lives;
 use patience::Patience;
@@ -188,6 +189,8 @@ pub struct Checker {
     executed: BTreeMap<ReplicaId, Seq>,
     /// The highest number that each ever executed, whatever it forgot since.
     ever_executed: BTreeMap<ReplicaId, u64>,
+    /// What must be executed by whoever answers a question that reached it.
+    owed: BTreeMap<(ReplicaId, Question), Vec<u64>>,
     /// Who has answered each starting replica in its present life.
     answered: BTreeMap<ReplicaId, BTreeSet<ReplicaId>>,
     /// The evidence that each showed others: it was on its disk then.
@@ -250,6 +253,7 @@ impl Checker {
             states: BTreeMap::new(),
             executed: BTreeMap::new(),
             ever_executed: BTreeMap::new(),
+            owed: BTreeMap::new(),
             answered: BTreeMap::new(),
             evidence: BTreeMap::new(),
             glimpses: BTreeMap::new(),
@@ -376,9 +380,10 @@ impl Checker {
             for outgoing in effects.messages() {
                 if let Outgoing::Client(client, message) = outgoing {
                     self.answers(id, executed, *client, message);
-                    if matches!(message, ToClient::ReadAnswer { .. } | ToClient::Session { .. }) {
+                    if let Some(question) = Question::answered(*client, message) {
                         let votes = *replica.standing() == Standing::Voting;
                         self.may_answer_reads(id, executed, votes);
+                        self.has_what_it_owed(id, executed, question);
                     }
                 }
             }

@@ -6,8 +6,9 @@ use super::*;
 use crate::client::{Done, Outcome};
 use crate::crypto::SecretKey;
 use crate::message::{
-    Checkpoint, CheckpointCertificate, Commit, Genesis, NewView, Parameters, PrePrepare, Prepare,
-    PreparedCertificate, RecoveryRequest, Reply, ReplyOutcome, ToClient, Verifier, ViewChange,
+    CheckedClient, Checkpoint, CheckpointCertificate, Commit, Genesis, NewView, Parameters,
+    PrePrepare, Prepare, PreparedCertificate, RecoveryRequest, Reply, ReplyOutcome, ToClient,
+    Verifier, ViewChange,
 };
 use crate::replica::To;
 use crate::replica::effects::Record;
@@ -475,7 +476,9 @@ const BREAKS: &[(&str, Invariant, Break)] = &[
         Invariant::Clients,
         |checker| {
             (0..2).for_each(|id| leave(checker, &commit(id, 0, 5, A)));
-            checker.may_answer_reads(r(0), 4, true);
+            let nonce = Nonce(1);
+            checker.is_asked(r(0), ClientId(0), &CheckedClient::Session(nonce));
+            checker.has_what_it_owed(r(0), 4, Question::Session(ClientId(0), nonce));
         },
     ),
     ("a count that is not that of the history", Invariant::Clients, |checker| {
@@ -596,7 +599,10 @@ fn what_is_right_trips_nothing() {
     checker.may_answer_reads(r(0), 1, true);
     leave(&mut checker, &commit(0, 0, 2, A));
     speak(&mut checker, &commit(1, 0, 2, A));
-    checker.may_answer_reads(r(0), 1, true);
+    let question = (ClientId(0), Nonce(1));
+    checker.is_asked(r(0), question.0, &CheckedClient::Session(question.1));
+    leave(&mut checker, &commit(1, 0, 2, A));
+    checker.has_what_it_owed(r(0), 1, Question::Session(question.0, question.1));
     checker.is_reborn(r(1), Incarnation(1), 8);
     let (settled, own) = ((voter(1), Some(Seq(8))), (voter(1), None));
     checker.hears_the_living(r(0), 8, [settled].into_iter());

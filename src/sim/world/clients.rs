@@ -265,7 +265,7 @@ impl World {
             let primary = self.clients[index].session.primary();
             let is_request = matches!(message, ClientMessage::Request(_));
             if is_request && matches!(to, ToReplica::One(one) if one != primary) {
-                self.coverage.count("rest of a quorum asked");
+                self.coverage.count("silent replicas asked");
             }
             let message = Rc::new(message);
             match to {

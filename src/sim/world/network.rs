@@ -354,7 +354,10 @@ impl World {
         self.messages += 1;
         let from = ClientId(u32::try_from(client).unwrap_or(0));
         match self.verifier.client(ClientMessage::clone(&message)) {
-            Ok(message) => self.input(to, Input::Client { from, message }),
+            Ok(message) => {
+                self.checker.is_asked(self.nodes[to].id, from, &message);
+                self.input(to, Input::Client { from, message });
+            }
             Err(reject) => self.note(to, &Notice::Rejected(None, reject)),
         }
     }
