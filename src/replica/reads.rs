@@ -195,7 +195,7 @@ impl Replica {
     /// Nothing is answered before this number was executed. What is decided is on nobody's
     /// disk as such, only what led to it: so after a start this is told of the highest number
     /// with a prepared certificate, of its own and of each of the `Q` whose answers the
-    /// replica starts with, as of the view of whoever tells it.
+    /// replica starts with, under the view of that certificate.
     ///
     /// What was prepared need not have been decided: the opening of a later view may leave
     /// it out, and then nobody ever executes that number if nothing more is asked for. But
