@@ -8,8 +8,9 @@
 //! # What is believed (§ Normal case, 6)
 //!
 //! - The outcome of an operation is believed once `W` distinct replicas report the same
-//!   of it, since one of them is honest: the digest of what was executed under the number, what came of it, and where
-//!   in the order. The view is a hint, and never compared.
+//!   of it, since one of them is honest: the digest of what was executed under the
+//!   number, what came of it, and where in the order. The view is a hint, and never
+//!   compared.
 //! - A quorum read is believed once `Q` report the same result *and* the same number at
 //!   which it last changed (§ Reads).
 //! - A proved read is believed on its own evidence, see [`proved`].

@@ -1,8 +1,8 @@
 //! Receipts under way: who has signed what of a bundle that was executed.
 //!
 //! The outcome is known by then, so nothing is believed here: a receipt is taken if it
-//! says that, and is signed. `Q` of them for each operation, and the
-//! caller has something to show to others.
+//! says that, and is signed. `Q` of them for each operation, and the caller has something
+//! to show to others.
 
 use super::outcome::{Done, NoReceipts, Outcome, Ticket, ToReplica};
 use super::receipt;

@@ -122,25 +122,14 @@ struct Sent {
     was_shown: bool,
     retry_at: Instant,
     pause: Span,
-    rest: Rest,
-}
-
-/// Whether those who have not replied are to be asked for it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Rest {
-    /// Nobody has told of it, or nobody else since they were asked.
-    NotDue,
-    /// At this time.
-    Due(Instant),
+    /// When those who have not replied are to be asked for it, since another has.
+    ask_rest_at: Option<Instant>,
 }
 
 impl Sent {
     /// When something is to be sent again.
     fn due(&self) -> Instant {
-        match self.rest {
-            Rest::Due(due) => due.min(self.retry_at),
-            Rest::NotDue => self.retry_at,
-        }
+        self.ask_rest_at.map_or(self.retry_at, |due| due.min(self.retry_at))
     }
 }
 
@@ -394,9 +383,16 @@ impl Requests {
             let to = if was_shown { ToReplica::All } else { ToReplica::One(primary) };
             out.send(to, ClientMessage::Request(request.clone()));
             let pause = self.patience.pause(bytes, &settings);
-            let (retry_at, rest) = (now.plus(pause), Rest::NotDue);
-            bundle.sent =
-                Some(Sent { request, since: now, asked: now, was_shown, retry_at, pause, rest });
+            let (retry_at, ask_rest_at) = (now.plus(pause), None);
+            bundle.sent = Some(Sent {
+                request,
+                since: now,
+                asked: now,
+                was_shown,
+                retry_at,
+                pause,
+                ask_rest_at,
+            });
             self.waiting_operations -= count;
             self.waiting_bytes -= bytes;
             sent_through = Some(RequestNumber(last));
@@ -434,7 +430,7 @@ impl Requests {
             };
             let rest = RequestNumber(first.0 + settled as u64);
             sent.request = sign(author, rest, acknowledged, &bundle.operations[settled..]);
-            (sent.since, sent.asked, sent.rest) = (now, now, Rest::NotDue);
+            (sent.since, sent.asked, sent.ask_rest_at) = (now, now, None);
             out.send(ToReplica::All, ClientMessage::Request(sent.request.clone()));
             false
         });
@@ -511,7 +507,7 @@ impl Requests {
     fn ask_the_rest_soon(&mut self, now: Instant, first: RequestNumber) {
         let Some(bundle) = self.bundles.get_mut(&first) else { return };
         let bytes = bundle.bytes();
-        let Some(sent) = bundle.sent.as_mut().filter(|sent| sent.rest == Rest::NotDue) else {
+        let Some(sent) = bundle.sent.as_mut().filter(|sent| sent.ask_rest_at.is_none()) else {
             return;
         };
         // Where the first took long, the rest may too, and is not to be burdened more. The
@@ -519,7 +515,7 @@ impl Requests {
         let settings = &self.rules.settings;
         let took = self.patience.usual(bytes, settings).max(now.since(sent.since));
         let soonest = now.plus(settings.reply_patience);
-        sent.rest = Rest::Due(soonest.max(sent.since.plus(took.times(2))));
+        sent.ask_rest_at = Some(soonest.max(sent.since.plus(took.times(2))));
     }
 
     /// Enough tell that an operation was refused where it was ordered.
@@ -684,7 +680,7 @@ impl Requests {
                 continue;
             };
             if sent.retry_at > now {
-                sent.rest = Rest::NotDue;
+                sent.ask_rest_at = None;
                 silent.push((*first, sent.request.clone()));
                 continue;
             }
@@ -693,7 +689,7 @@ impl Requests {
                 Caller::WasToldUnknown => most_retry,
             };
             (sent.asked, sent.retry_at) = (now, now.plus(sent.pause));
-            sent.rest = Rest::NotDue;
+            sent.ask_rest_at = None;
             out.send(ToReplica::All, ClientMessage::Request(sent.request.clone()));
         }
         over.into_iter().for_each(|first| self.stop_waiting(first, out));
