@@ -114,7 +114,8 @@ impl Replica {
     pub(super) fn on_question(&mut self, from: ClientId, question: Question) -> Result<(), Reject> {
         let (after, executed) = (self.reads.after(), self.executed());
         if !self.may_answer() {
-            return self.put_off(from, &question);
+            self.put_off(from, &question);
+            return Err(Reject::NotReady);
         }
         if after <= executed {
             self.answer_question(from, &question);
@@ -123,7 +124,10 @@ impl Replica {
         let since = self.now.instant;
         let most_bytes = self.genesis.parameters.bundle_bytes;
         let kept = self.reads.keep(Kept { client: from, question, after, since }, most_bytes);
-        kept.or_else(|one| self.put_off(from, &one.question))
+        kept.map_err(|one| {
+            self.put_off(from, &one.question);
+            Reject::NotReady
+        })
     }
 
     /// Answers what was kept, as soon as that may be, and not too much at once.
@@ -138,7 +142,7 @@ impl Replica {
             }
             match may_answer {
                 true => bytes += self.answer_question(client, &question),
-                false => drop(self.put_off(client, &question)),
+                false => self.put_off(client, &question),
             }
             if bytes >= MOST_BYTES_IN_A_STEP {
                 return;
@@ -154,11 +158,10 @@ impl Replica {
     }
 
     /// Tells a client that others have to answer.
-    fn put_off(&mut self, from: ClientId, question: &Question) -> Result<(), Reject> {
+    fn put_off(&mut self, from: ClientId, question: &Question) {
         if let Question::Read(number, _) = question {
             self.out.reply(from, ToClient::NotReady(*number));
         }
-        Err(Reject::NotReady)
     }
 
     /// Says of how many bytes the answer is.
@@ -232,5 +235,36 @@ impl Replica {
             && seq > opening.chosen_up_to()
             && counts(body.by)
             && body.view_changes.iter().all(|wish| counts(wish.body.by))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(client: u32, bytes: usize) -> Kept {
+        let question = Question::Read(RequestNumber(1), vec![0; bytes].into());
+        Kept { client: ClientId(client), question, after: Seq(1), since: Instant(0) }
+    }
+
+    /// How many questions find room, one for each client.
+    fn kept(reads: &mut Reads, bytes: usize) -> usize {
+        let all = 0..2 * MOST_IN_ALL as u32;
+        all.take_while(|client| reads.keep(question(*client, bytes), 1 << 20).is_ok()).count()
+    }
+
+    /// K6: however many clients there are; and what is answered leaves its room.
+    #[test]
+    fn what_is_kept_for_all_clients_together_is_bounded() {
+        for (bytes, most) in [(0, MOST_IN_ALL), (1 << 20, MOST_BYTES_IN_ALL >> 20)] {
+            let mut reads = Reads::default();
+            for _ in 0..2 {
+                assert_eq!(kept(&mut reads, bytes), most);
+                assert_eq!(reads.held(), most);
+                assert!(reads.take(Seq(0)).is_none(), "what it waits for is not executed");
+                while reads.take(Seq(1)).is_some() {}
+                assert!(reads.of_each.is_empty() && reads.bytes == 0);
+            }
+        }
     }
 }

@@ -276,10 +276,11 @@ fn no_numbers_are_told_before_the_highest_number_in_the_own_log() {
     let mut solo = Solo::new(1);
     let batch = solo.batch(1);
     solo.decide(0, 1, &batch);
+    let ask = |solo: &mut Solo| solo.client(2, ClientMessage::Session(Nonce(3)));
+    assert_eq!(sessions(&ask(&mut solo)), 1);
     solo.propose(0, 2, &solo.batch(2));
     let second = solo.batch(2);
     solo.prepare_from(2, 0, 2, second.digest());
-    let ask = |solo: &mut Solo| solo.client(2, ClientMessage::Session(Nonce(3)));
     solo.restart();
     assert_eq!((solo.executed(), sessions(&ask(&mut solo))), (0, 0));
     assert_eq!(sessions(&solo.decide(0, 1, &batch)), 0);

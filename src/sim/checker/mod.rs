@@ -768,6 +768,7 @@ impl Checker {
             ("what is asked for", held.wanted, 3 * window),
             ("checkpoints", held.checkpoints, 2 * checkpoints + 2 * n * checkpoints),
             ("evidence", held.evidence, 64),
+            ("questions", held.questions, 1_024 * clients),
         ];
         for (what, count, bound) in bounds {
             if count as u64 > bound {
