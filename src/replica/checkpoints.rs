@@ -208,7 +208,7 @@ impl Replica {
         self.checkpoints.votes.retain(|number, _| *number > seq);
         self.prepared.retain(|number, _| *number > seq);
         self.decided.retain(|number, _| *number > seq);
-        self.lacking.retain(|number, _| *number > seq);
+        self.search.forget_through(seq);
         if let Some(active) = self.active_mut() {
             active.slots.retain(|number, _| *number > seq);
             active.doubts.retain(|number| *number > seq);

@@ -7,12 +7,18 @@
 //! where a liar's vote was lost, somebody may lack one more, and this replica can cast it. A
 //! liar's vote alone brings it a few questions, ever more rarely, and only about numbers that
 //! could be under way.
+//!
+//! The first question waits as long as agreement takes of late, since the proposal is most
+//! likely on its way. After one that another had to bring, the next ones are asked for at once: a
+//! primary that leaves backups out would slow every batch down by that wait. A liar that is not
+//! the primary cannot bring that about while the primary's proposals come sooner than its
+//! answers.
 
 use super::slot::Slot;
 use super::{Replica, To};
 use crate::message::{Batch, Fetch, PeerMessage, Reject};
 use crate::types::{Digest, Instant, ReplicaId, Seq, Span, View};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The first question comes no sooner than this part of the time that is left for answers.
 const MOST_OFTEN: u64 = 64;
@@ -26,10 +32,48 @@ const MOST_ONCE_DECIDED: usize = 3;
 /// Of a batch with more bytes the proposal is not looked for once it is decided.
 const LARGE: usize = 64 << 10;
 
+/// So many of the next numbers are asked for at once, after one that the primary did not bring.
+const ASKED_AT_ONCE: u32 = 16;
+
 /// A proposal that is looked for.
-pub(super) struct Lacking {
+struct Lacking {
     asked: usize,
     due: Instant,
+}
+
+/// The proposals of this view that are looked for.
+#[derive(Default)]
+pub(super) struct Search {
+    sought: BTreeMap<Seq, Lacking>,
+    /// For so many more numbers the primary's own sending is not waited for.
+    at_once: u32,
+}
+
+impl Search {
+    /// How many proposals are looked for.
+    pub(super) fn len(&self) -> usize {
+        self.sought.len()
+    }
+
+    /// What lies at or below a stable checkpoint is not looked for.
+    pub(super) fn forget_through(&mut self, seq: Seq) {
+        self.sought.retain(|number, _| *number > seq);
+    }
+
+    /// A proposal is here, for the first time.
+    pub(super) fn found(&mut self, seq: Seq, is_from_primary: bool) {
+        let was_asked_for = self.sought.get(&seq).is_some_and(|one| one.asked > 0);
+        if is_from_primary {
+            self.at_once = self.at_once.saturating_sub(1);
+        } else if was_asked_for {
+            self.at_once = ASKED_AT_ONCE;
+        }
+    }
+
+    /// It was accepted.
+    pub(super) fn end(&mut self, seq: Seq) {
+        self.sought.remove(&seq);
+    }
 }
 
 impl Replica {
@@ -37,11 +81,13 @@ impl Replica {
     /// proposal is on its way, or has to be looked for.
     pub(super) fn note_lacking(&mut self, seq: Seq) {
         if !self.is_primary()
-            && !self.lacking.contains_key(&seq)
+            && !self.search.sought.contains_key(&seq)
             && !self.who_has_what_lacks(seq).is_empty()
         {
-            let due = self.now.instant.plus(self.grace());
-            self.lacking.insert(seq, Lacking { asked: 0, due });
+            let wait = if self.search.at_once > 0 { Span(0) } else { self.grace() };
+            let due = self.now.instant.plus(wait);
+            self.search.sought.insert(seq, Lacking { asked: 0, due });
+            self.tick_lacking();
         }
     }
 
@@ -62,7 +108,7 @@ impl Replica {
     }
 
     pub(super) fn lacking_deadline(&self) -> Option<Instant> {
-        self.lacking.values().map(|lacking| lacking.due).min()
+        self.search.sought.values().map(|one| one.due).min()
     }
 
     /// Asks those who have what is not here, one after another.
@@ -73,8 +119,8 @@ impl Replica {
         }
         let (view, grace, most) = (self.view, self.grace(), self.waits.patience);
         let last = self.executed().plus(self.settings.pipeline.saturating_mul(2));
-        let mut lacking = std::mem::take(&mut self.lacking);
-        lacking.retain(|seq, one| {
+        let mut sought = std::mem::take(&mut self.search.sought);
+        sought.retain(|seq, one| {
             if one.due > now {
                 return true;
             }
@@ -96,7 +142,7 @@ impl Replica {
             one.due = now.plus(pause);
             true
         });
-        self.lacking = lacking;
+        self.search.sought = sought;
     }
 
     /// Whether a proposal is looked for, asked for so often already. Once the number is decided

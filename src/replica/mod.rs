@@ -69,6 +69,7 @@ use crate::types::{ClientId, Committee, Digest, Instant, Nonce, ReplicaId, Seq, 
 use catch_up::{Heard, Peer, Wanted};
 use checkpoints::Checkpoints;
 use executor::Executor;
+use lacking::Search;
 use pool::Pool;
 use promises::Promises;
 use slot::Slot;
@@ -193,8 +194,7 @@ pub struct Replica {
     peers: BTreeMap<ReplicaId, Peer>,
     heard: BTreeMap<ReplicaId, Heard>,
     wanted: BTreeMap<Digest, Wanted>,
-    /// By their numbers in the present view.
-    lacking: BTreeMap<Seq, lacking::Lacking>,
+    search: Search,
     transfer: Option<Transfer>,
     /// Parts of a state that a restart found on disk.
     kept_parts: Vec<(crate::service::tree::Path, crate::service::tree::Part)>,
@@ -284,7 +284,7 @@ impl Replica {
         match message {
             CheckedPeer::Relay(request) => self.on_relay(request),
             CheckedPeer::Recovery(recovery) => self.on_recovery(recovery),
-            CheckedPeer::Propose(proposal, batch) => self.on_pre_prepare(proposal, batch),
+            CheckedPeer::Propose(proposal, batch) => self.on_pre_prepare(from, proposal, batch),
             CheckedPeer::Prepare(vote) => self.on_prepare(vote),
             CheckedPeer::Commit(vote) => self.on_commit(vote),
             CheckedPeer::Checkpoint(vote) => self.on_checkpoint(vote),
@@ -440,7 +440,7 @@ impl Replica {
             promises: self.promises.held(),
             wishes: self.wishes.len(),
             waiting: self.pool.held(),
-            wanted: self.wanted.len() + self.lacking.len(),
+            wanted: self.wanted.len() + self.search.len(),
             checkpoints: self.checkpoints.held(),
             evidence: self.evidence.len(),
             questions: self.reads.held(),

@@ -96,6 +96,7 @@ impl Replica {
     /// A proposal of the primary (§ Normal case, 3).
     pub(super) fn on_pre_prepare(
         &mut self,
+        from: ReplicaId,
         proposal: Verified<Signed<PrePrepare>>,
         batch: Proposed,
     ) -> Result<(), Reject> {
@@ -117,6 +118,9 @@ impl Replica {
             return self.on_chosen_proposal(proposal, batch.exempt());
         }
         self.require_unpromised(&proposal.body)?;
+        if self.slot(seq).is_none_or(|slot| slot.proposed().is_none()) {
+            self.search.found(seq, from == by.replica);
+        }
         match batch {
             Proposed::Null => Err(Reject::NotChosen),
             Proposed::Unfit(_, reject) => {
@@ -212,7 +216,7 @@ impl Replica {
             self.store_body(batch);
         }
         let now = self.now.instant;
-        self.lacking.remove(&seq);
+        self.search.end(seq);
         let slot = self.slot_mut(seq);
         slot.proposal = Some(proposal);
         slot.doubtful = None;

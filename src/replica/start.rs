@@ -3,6 +3,7 @@
 
 use super::checkpoints::{Checkpoints, Own};
 use super::executor::{Executor, NotAState};
+use super::lacking::Search;
 use super::pool::Pool;
 use super::promises::{Kind, Place, Promises, identity};
 use super::reads::Reads;
@@ -141,7 +142,7 @@ impl Replica {
             peers: BTreeMap::new(),
             heard: BTreeMap::new(),
             wanted: BTreeMap::new(),
-            lacking: BTreeMap::new(),
+            search: Search::default(),
             transfer: None,
             kept_parts: recovered.parts,
             evidence: Vec::new(),

@@ -1,5 +1,6 @@
 //! View changes (§ View change): asking for a view, opening one, entering one.
 
+use super::lacking::Search;
 use super::promises::{Kind, Place, identity};
 use super::slot::Slot;
 use super::{Active, Changing, Mode, Notice, Opening, Record, Replica, Suspicion, To};
@@ -34,7 +35,7 @@ impl Replica {
         self.waits.on_view_change(&self.settings);
         self.turns.forget();
         self.view = view;
-        self.lacking.clear();
+        self.search = Search::default();
         let impostor = match &mut self.mode {
             Mode::Active(active) => active.impostor.take(),
             Mode::Changing(changing) => changing.impostor.take(),
@@ -469,7 +470,7 @@ impl Replica {
         self.shown.retain(|_, certificate| certificate.view() == body.view);
         self.wishes.retain(|_, wish| wish.body.view > body.view);
         self.out.notice(Notice::Entered(body.view));
-        self.lacking.clear();
+        self.search = Search::default();
         self.promises.enter(body.view);
         if self.may_vote() {
             self.promises.forget_views_left();

@@ -27,12 +27,12 @@ pass 400ms
 state
 evidence
 ----
-r3: refuses RepeatedItem from r0
-RepeatedItem 1
 r0 r1 r2 r3: has evidence against r0: two pre-prepares
+r3: refuses RepeatedItem from r0
+r0 r1 r2 r3: executes 2
+RepeatedItem 1
 r1 r2 r3: asks for view 1: Convicted
 r0: asks for view 1: Joined
 r0 r1 r2 r3: enters view 1
-r0 r1 r2 r3: executes 2
 r0 r1 r2 r3: view 1, executed 2, stable 0, voting
 r0 r1 r2 r3: r0 two pre-prepares

@@ -1,0 +1,73 @@
+# P2, P15: the primary proposes nothing to r2 and r3. They wait for the first proposal, ask r1
+# for it, and wait for no other after that.
+
+cluster n=4
+lose status
+mute r0 pre-prepare to r2 r3
+submit c0 put a 1 to r0
+deliver
+state
+----
+r0 r1 r2 r3: view 0, executed 0, stable 0, voting
+
+pass 300ms
+repeat 3: submit c0 put b $i to r0 ; deliver
+sent fetch to r1
+state
+----
+r0 r1 r2 r3: executes 1-4
+8 sent
+r0 r1 r2 r3: view 0, executed 4, stable 0, voting
+
+# Once the primary has brought sixteen itself, they wait again.
+
+unmute r0
+repeat 16: submit c0 put c $i to r0 ; deliver
+mute r0 pre-prepare to r2 r3
+submit c0 put d 1 to r0
+deliver
+sent fetch to r1
+state
+----
+r0 r1 r2 r3: stable at 8
+r0 r1 r2 r3: stable at 16
+r0 r1 r2 r3: executes 5-20
+8 sent
+r0 r1 r2 r3: view 0, executed 20, stable 16, voting
+
+pass 5ms
+sent fetch to r1
+state
+----
+r0 r1 r2 r3: executes 21
+10 sent
+r0 r1 r2 r3: view 0, executed 21, stable 16, voting
+
+# One that is late, and is here before an answer, is no reason to hurry.
+
+unmute r0
+repeat 16: submit c0 put e $i to r0 ; deliver
+hold pre-prepare to r2 r3
+submit c0 put f 1 to r0
+deliver
+pass 5ms
+sent fetch to r1
+state
+----
+r0 r1 r2 r3: stable at 24
+r0 r1 r2 r3: stable at 32
+r0 r1 r2 r3: executes 22-37
+12 sent
+r0 r1 r2 r3: view 0, executed 37, stable 32, voting
+
+release
+deliver
+mute r0 pre-prepare to r2 r3
+submit c0 put g 1 to r0
+deliver
+sent fetch to r1
+state
+----
+r0 r1 r2 r3: executes 38
+12 sent
+r0 r1 r2 r3: view 0, executed 38, stable 32, voting
