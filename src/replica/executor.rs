@@ -211,7 +211,7 @@ impl Executor {
         executed.begun = lives.checkpoint(*seq, self.committee, parameters);
         let bytes = wire::encode(&self.agreed);
         self.state.set_system(PROTOCOL, bytes.into(), self.agreed.seq);
-        executed.checkpoint = Some(self.state.tree().clone());
+        executed.checkpoint = Some(self.state.seal(self.agreed.seq).clone());
     }
 }
 

@@ -1,8 +1,8 @@
-//! The clients' sessions as they lie in the tree (§ Clients).
+//! The clients' sessions (§ Clients), and how they lie in the tree.
 //!
-//! One record per client, and one per kept reply, so that an operation costs two writes
-//! whatever the window. Numbers are written with the most significant byte first: the
-//! tree's order is theirs, and the replies of one client lie side by side.
+//! One record per client, and one per kept reply, so that what is written does not depend on
+//! the window. Numbers are written with the most significant byte first: the tree's order is
+//! theirs, and the replies of one client lie side by side.
 //!
 //! | key | value |
 //! | --- | --- |
@@ -10,12 +10,17 @@
 //! | `01 client(4) number(8)` | the [`Kept`] reply |
 //!
 //! A client without a record has the session that every client begins with.
+//!
+//! Most replies are acknowledged long before the next checkpoint, and nobody sees the tree
+//! before that. So what is new is kept beside it, and written when the state is sealed; what the
+//! tree has and is acknowledged is removed at once.
 
 use super::data::{SESSIONS, key_in};
 use super::tree::{KeyRange, Tree};
 use crate::types::{ClientId, Digest, RequestNumber, Seq};
 use crate::wire::{self, Blob, MOST_BYTES};
 use bincode::{Decode, Encode};
+use std::collections::BTreeMap;
 
 /// So many numbers are tried one by one, without asking which of them there are.
 const FEW: u64 = 64;
@@ -32,9 +37,9 @@ pub struct Kept {
     pub result: Blob,
 }
 
-/// Where one client stands.
+/// Where one client stands, as it is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
-pub(super) struct Session {
+pub(super) struct Standing {
     /// All numbers at or below are acknowledged; nothing of them is kept.
     pub(super) floor: RequestNumber,
     /// The highest number that was ever executed.
@@ -43,30 +48,53 @@ pub(super) struct Session {
     pub(super) kept_bytes: u64,
 }
 
+/// One client's session.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Session {
+    standing: Standing,
+    /// What the tree says.
+    written: Standing,
+    /// The kept replies that the tree does not have.
+    fresh: BTreeMap<RequestNumber, Kept>,
+}
+
 impl Session {
-    /// The session of this client.
+    /// The session of this client, as the tree has it.
     pub(super) fn load(tree: &Tree, client: ClientId) -> Session {
         let Some(entry) = tree.get(&session_key(client)) else {
             return Session::default();
         };
-        wire::decode(&entry.value, MOST_BYTES).expect("sessions are written by this module alone")
+        let standing = wire::decode(&entry.value, MOST_BYTES);
+        let standing = standing.expect("sessions are written by this module alone");
+        Session { standing, written: standing, fresh: BTreeMap::new() }
     }
 
-    /// Writes the session back.
-    pub(super) fn store(&self, tree: &mut Tree, client: ClientId, seq: Seq) {
-        tree.put(&session_key(client), wire::encode(self).into(), seq);
+    /// Where the client stands.
+    pub(super) fn standing(&self) -> Standing {
+        self.standing
+    }
+
+    /// Writes what the tree does not have.
+    pub(super) fn seal(&mut self, tree: &mut Tree, client: ClientId, seq: Seq) {
+        for (number, kept) in std::mem::take(&mut self.fresh) {
+            tree.put(&kept_key(client, number), wire::encode(&kept).into(), seq);
+        }
+        if self.standing != self.written {
+            tree.put(&session_key(client), wire::encode(&self.standing).into(), seq);
+            self.written = self.standing;
+        }
     }
 
     /// The last number that the window reaches: `window` above the floor, or where
     /// numbers end.
     pub(super) fn window_end(&self, window: u64) -> RequestNumber {
-        RequestNumber(self.floor.0.saturating_add(window))
+        RequestNumber(self.standing.floor.0.saturating_add(window))
     }
 
     /// The highest number that the client may acknowledge: `window` above what was
     /// executed. A client never has more under way that it could have given up on.
     pub(super) fn acknowledgeable(&self, window: u64) -> RequestNumber {
-        RequestNumber(self.highest.0.saturating_add(window))
+        RequestNumber(self.standing.highest.0.saturating_add(window))
     }
 
     /// Raises the floor, and drops the replies kept at or below it. Costs what was kept
@@ -78,26 +106,29 @@ impl Session {
         up_to: RequestNumber,
         seq: Seq,
     ) {
-        if up_to <= self.floor {
+        if up_to <= self.standing.floor {
             return;
         }
-        for key in self.kept_through(tree, client, up_to) {
+        for key in self.written_through(tree, client, up_to) {
             if let Some(kept) = tree.remove(&key, seq) {
-                self.kept_bytes -= read_kept(&kept).result.len() as u64;
+                self.standing.kept_bytes -= read_kept(&kept).result.len() as u64;
             }
         }
-        self.floor = up_to;
+        while let Some(first) = self.fresh.first_entry().filter(|first| *first.key() <= up_to) {
+            self.standing.kept_bytes -= first.remove().result.len() as u64;
+        }
+        self.standing.floor = up_to;
     }
 
-    /// The keys of the replies that may be kept up to a number. Of few, each is tried; of many
-    /// it is looked up which there are.
-    fn kept_through(&self, tree: &Tree, client: ClientId, last: RequestNumber) -> Vec<Vec<u8>> {
-        let last = last.min(self.highest);
-        if last.0.saturating_sub(self.floor.0) <= FEW {
-            let numbers = (self.floor.0 + 1..=last.0).map(RequestNumber);
+    /// The keys of the replies that the tree may have up to a number. Of few, each is tried; of
+    /// many it is looked up which there are.
+    fn written_through(&self, tree: &Tree, client: ClientId, last: RequestNumber) -> Vec<Vec<u8>> {
+        let (floor, last) = (self.standing.floor, last.min(self.written.highest));
+        if last.0.saturating_sub(floor.0) <= FEW {
+            let numbers = (floor.0 + 1..=last.0).map(RequestNumber);
             return numbers.map(|number| kept_key(client, number)).collect();
         }
-        let from = kept_key(client, self.floor).into();
+        let from = kept_key(client, floor).into();
         let until = KeyRange::single(&kept_key(client, last)).until;
         tree.range(&KeyRange { from, until }).map(|(key, _)| key.to_vec()).collect()
     }
@@ -109,7 +140,10 @@ impl Session {
         client: ClientId,
         number: RequestNumber,
     ) -> Option<Kept> {
-        let may_be = self.floor < number && number <= self.highest;
+        if let Some(kept) = self.fresh.get(&number) {
+            return Some(kept.clone());
+        }
+        let may_be = self.standing.floor < number && number <= self.written.highest;
         let entry = may_be.then(|| tree.get(&kept_key(client, number))).flatten()?;
         Some(read_kept(&entry.value))
     }
@@ -121,22 +155,18 @@ impl Session {
         client: ClientId,
         number: RequestNumber,
     ) -> bool {
-        let from = kept_key(client, RequestNumber(self.floor.0.saturating_add(1))).into();
-        let below = tree.range(&KeyRange { from, until: Some(kept_key(client, number).into()) });
-        below.count() as u64 == number.0.saturating_sub(self.floor.0.saturating_add(1))
+        let lowest = RequestNumber(self.standing.floor.0.saturating_add(1));
+        let from = kept_key(client, lowest).into();
+        let written = tree.range(&KeyRange { from, until: Some(kept_key(client, number).into()) });
+        let fresh = self.fresh.range(..number);
+        (written.count() + fresh.count()) as u64 == number.0.saturating_sub(lowest.0)
     }
 
     /// Keeps the reply of an operation that was just executed.
-    pub(super) fn keep(
-        &mut self,
-        tree: &mut Tree,
-        client: ClientId,
-        number: RequestNumber,
-        kept: &Kept,
-    ) {
-        tree.put(&kept_key(client, number), wire::encode(kept).into(), kept.seq);
-        self.kept_bytes += kept.result.len() as u64;
-        self.highest = self.highest.max(number);
+    pub(super) fn keep(&mut self, number: RequestNumber, kept: Kept) {
+        self.standing.kept_bytes += kept.result.len() as u64;
+        self.standing.highest = self.standing.highest.max(number);
+        self.fresh.insert(number, kept);
     }
 }
 

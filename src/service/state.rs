@@ -8,9 +8,10 @@
 //! | `01` | the clients' sessions ([`super::session`]) |
 //! | `02` | the service's data ([`super::data`]) |
 //!
-//! All that later behaviour depends on is in the tree, and so in its digest. Nothing is
-//! kept beside it but copies: the limits, and the sessions that were written here, since a
-//! request asks for its client's several times, and the tree is deep.
+//! All that later behaviour depends on is in the tree once the state is sealed, and so in its
+//! digest. What is kept beside it are copies, since a request asks for them several times and
+//! the tree is deep, and what became of the sessions since the state was sealed last. A state is
+//! sealed at each checkpoint, alike on every replica: what one writes then is what all write.
 //!
 //! # What a request does (§ Clients)
 //!
@@ -38,6 +39,7 @@ use super::{Answer, Context, Service};
 use crate::types::{ClientId, Digest, RequestNumber, Seq, Timestamp};
 use crate::wire::{self, Blob, MOST_BYTES};
 use bincode::{Decode, Encode};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -283,8 +285,8 @@ pub struct State {
     served: BTreeMap<ClientId, Served>,
 }
 
-/// What the tree says of a client that was served.
-#[derive(Clone, Copy)]
+/// A client that was served.
+#[derive(Clone)]
 struct Served {
     session: Session,
     is_listed: bool,
@@ -322,14 +324,24 @@ impl State {
         State { service, limits, tree, served: BTreeMap::new() }
     }
 
-    /// The tree. Its clone is a snapshot of the state.
+    /// The tree: all of the service's data, and of the sessions what was written when the state
+    /// was sealed last and is not acknowledged since.
     pub fn tree(&self) -> &Tree {
         &self.tree
     }
 
-    /// The digest of all of it.
+    /// Writes into the tree whatever it does not have yet. A clone of it is a snapshot of the
+    /// state.
+    pub fn seal(&mut self, seq: Seq) -> &Tree {
+        for (client, served) in &mut self.served {
+            served.session.seal(&mut self.tree, *client, seq);
+        }
+        &self.tree
+    }
+
+    /// The digest of all of it, as if it were sealed here.
     pub fn digest(&self) -> Digest {
-        self.tree.digest()
+        self.clone().seal(Seq(u64::MAX)).digest()
     }
 
     /// The limits in force.
@@ -351,14 +363,20 @@ impl State {
     /// Lists a client: from now on its requests are executed.
     pub fn list_client(&mut self, client: ClientId, seq: Seq) {
         self.tree.put(&client_key(client), Blob::default(), seq);
-        self.served.remove(&client);
+        self.note_listed(client, true);
     }
 
     /// Takes a client off the list. Its session stays, so that nothing of it is executed
     /// again should it be listed anew.
     pub fn unlist_client(&mut self, client: ClientId, seq: Seq) {
         self.tree.remove(&client_key(client), seq);
-        self.served.remove(&client);
+        self.note_listed(client, false);
+    }
+
+    fn note_listed(&mut self, client: ClientId, is_listed: bool) {
+        if let Some(served) = self.served.get_mut(&client) {
+            served.is_listed = is_listed;
+        }
     }
 
     /// Whether the client's requests are executed.
@@ -373,21 +391,12 @@ impl State {
         }
     }
 
-    /// Where a client stands.
-    fn session(&self, client: ClientId) -> Session {
+    /// A client's session, to be read.
+    fn session(&self, client: ClientId) -> Cow<'_, Session> {
         match self.served.get(&client) {
-            Some(served) => {
-                debug_assert_eq!(served.session, Session::load(&self.tree, client));
-                served.session
-            }
-            None => Session::load(&self.tree, client),
+            Some(served) => Cow::Borrowed(&served.session),
+            None => Cow::Owned(Session::load(&self.tree, client)),
         }
-    }
-
-    fn store_session(&mut self, client: ClientId, session: Session, seq: Seq) {
-        session.store(&mut self.tree, client, seq);
-        let is_listed = self.is_listed(client);
-        self.served.insert(client, Served { session, is_listed });
     }
 
     /// What the protocol keeps under this name.
@@ -419,11 +428,14 @@ impl State {
         if request.operations.is_empty() {
             return Vec::new();
         }
-        let before = self.session(request.client);
-        if let Err(refusal) = self.require_well_formed(&before, &request) {
+        let session = self.session(request.client);
+        if let Err(refusal) = self.require_well_formed(&session, &request) {
             return refuse_all(&request, refusal);
         }
-        let mut session = before;
+        let mut session = match self.served.get_mut(&request.client) {
+            Some(served) => std::mem::take(&mut served.session),
+            None => Session::load(&self.tree, request.client),
+        };
         session.acknowledge(&mut self.tree, request.client, request.acknowledged, at.seq);
         let executed = numbered(&request)
             .map(|(number, operation)| {
@@ -431,27 +443,26 @@ impl State {
                 self.execute_one(&context, &mut session, number, operation)
             })
             .collect();
-        if session != before {
-            self.store_session(request.client, session, at.seq);
-        }
+        // It is listed, or the request would not have been well formed.
+        self.served.insert(request.client, Served { session, is_listed: true });
         executed
     }
 
     /// All of this client's numbers at or below are acknowledged.
     pub fn floor(&self, client: ClientId) -> RequestNumber {
-        self.session(client).floor
+        self.session(client).standing().floor
     }
 
     /// The highest number ever executed for this client: one that lost its counter goes
     /// on above it (and above the floor).
     pub fn highest(&self, client: ClientId) -> RequestNumber {
-        self.session(client).highest
+        self.session(client).standing().highest
     }
 
     /// What is known of a client's number.
     pub fn status(&self, client: ClientId, number: RequestNumber) -> NumberStatus {
         let session = self.session(client);
-        if number <= session.floor {
+        if number <= session.standing().floor {
             return NumberStatus::Acknowledged;
         }
         if let Some(kept) = session.kept(&self.tree, client, number) {
@@ -538,7 +549,7 @@ impl State {
         operation: &Blob,
     ) -> Executed {
         let asked = || Digest::of(operation);
-        if number <= session.floor {
+        if number <= session.standing().floor {
             return Executed { number, operation: asked(), outcome: Outcome::Acknowledged };
         }
         if let Some(kept) = session.kept(&self.tree, context.client, number) {
@@ -555,7 +566,7 @@ impl State {
             self.service.apply(context, operation, &mut Data::new(&mut self.tree, context.seq));
         let result = self.bounded(result).into();
         let kept = Kept { operation: asked(), seq: context.seq, result };
-        session.keep(&mut self.tree, context.client, number, &kept);
+        session.keep(number, kept.clone());
         Executed { number, operation: kept.operation, outcome: Outcome::Executed(kept) }
     }
 
@@ -573,7 +584,7 @@ impl State {
         if number > last {
             return Err(Refusal::BeyondWindow { last });
         }
-        let (bytes, limit) = (session.kept_bytes, self.limits.kept_bytes);
+        let (bytes, limit) = (session.standing().kept_bytes, self.limits.kept_bytes);
         let with_one = bytes.saturating_add(self.limits.result_bytes);
         let with_two = with_one.saturating_add(self.limits.result_bytes);
         let has_room = with_two <= limit

@@ -1,5 +1,6 @@
 //! Each rule by itself, and then all of them against a slow and obvious model.
 
+use super::super::data::SESSIONS;
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -287,7 +288,7 @@ fn limits_are_part_of_the_state_and_hold_after_a_restart() {
     let limits = Limits { window: 3, ..LIMITS };
     state.set_limits(limits, Seq(1));
     assert_ne!(state.digest(), before);
-    let state = restarted(&state);
+    let state = restarted(state, Seq(2));
     assert_eq!(*state.limits(), limits);
     assert_eq!(state.status(ANNA, number(4)), NumberStatus::BeyondWindow);
 }
@@ -321,10 +322,32 @@ fn the_states_own_entries_are_not_set_as_others_are() {
     journal().set_system(b"service/limits", Blob::default(), Seq(1));
 }
 
+/// Between two checkpoints nothing of the sessions is written; then it is all there.
+#[test]
+fn what_is_kept_is_written_when_the_state_is_sealed_and_only_what_is_left_of_it() {
+    let mut state = journal();
+    let empty = state.tree().len();
+    for turn in 1..=9 {
+        run(&mut state, turn, ANNA, turn, turn - 1, &["a"]);
+    }
+    assert_eq!(state.tree().len(), empty + 9, "what the service wrote");
+    let sealed = state.seal(Seq(9)).clone();
+    assert_eq!(sealed.len(), empty + 11, "her session and one reply");
+    let session = KeyRange::prefix(&key_in(SESSIONS, &[&ANNA.0.to_be_bytes()]));
+    assert!(sealed.range(&session).all(|(_, entry)| entry.changed == Seq(9)));
+    assert_eq!(state.seal(Seq(10)).digest(), sealed.digest(), "nothing is new");
+    // What is acknowledged was written, and is not any more.
+    run(&mut state, 11, ANNA, 10, 9, &["b"]);
+    assert_eq!(state.tree().range(&session).count(), 1);
+    let restarted = restarted(state, Seq(11));
+    assert_eq!(restarted.status(ANNA, number(9)), NumberStatus::Acknowledged);
+    assert!(matches!(restarted.status(ANNA, number(10)), NumberStatus::Executed(_)));
+}
+
 #[test]
 fn a_snapshot_does_not_change_with_the_state() {
     let mut state = journal();
-    let snapshot = state.tree().clone();
+    let snapshot = state.seal(Seq(1)).clone();
     run(&mut state, 1, ANNA, 1, 0, &["a"]);
     let old = State::from_tree(Arc::new(Journal), snapshot).expect("it was a state's");
     assert_eq!(written(&old), [""; 0]);
@@ -353,37 +376,44 @@ proptest! {
     #[test]
     fn sessions_do_what_the_model_does(
         base in prop_oneof![Just(0), Just(u64::MAX - 7)],
-        asked in prop::collection::vec(any_request(), 1..60),
+        asked in prop::collection::vec((any_request(), prop::bool::weighted(0.3)), 1..60),
     ) {
         let mut state = journal_from(base);
         let mut model = Model::from(base);
-        for (index, asked) in asked.iter().enumerate() {
+        for (index, (asked, is_checkpoint)) in asked.iter().enumerate() {
             let seq = index as u64 + 1;
             let (first, acknowledged) = asked.numbers(base);
             let outcomes = state.execute(&moment(seq), RequestRef {
                 client: asked.client, first, acknowledged, operations: &asked.operations,
             });
             prop_assert_eq!(outcomes, model.execute(seq, asked, base));
+            if *is_checkpoint {
+                state.seal(Seq(seq));
+            }
             prop_assert_eq!(raw_written(&state), model.journal.clone());
             model.assert_agrees(&state, base)?;
         }
     }
 
     #[test]
-    fn a_state_that_restarts_all_the_time_behaves_as_one_that_never_does(
+    fn a_state_that_restarts_at_checkpoints_behaves_as_one_that_never_does(
         base in prop_oneof![Just(0), Just(u64::MAX - 7)],
-        asked in prop::collection::vec(any_request(), 1..40),
+        asked in prop::collection::vec((any_request(), any::<bool>()), 1..40),
     ) {
         let mut steady = journal_from(base);
         let mut restarting = steady.clone();
-        for (index, asked) in asked.iter().enumerate() {
+        for (index, (asked, is_checkpoint)) in asked.iter().enumerate() {
             let (first, acknowledged) = asked.numbers(base);
             let request = RequestRef {
                 client: asked.client, first, acknowledged, operations: &asked.operations,
             };
             let at = moment(index as u64 + 1);
             prop_assert_eq!(steady.execute(&at, request), restarting.execute(&at, request));
-            restarting = restarted(&restarting);
+            if *is_checkpoint {
+                let sealed = steady.seal(at.seq).digest();
+                restarting = restarted(restarting, at.seq);
+                prop_assert_eq!(restarting.tree().digest(), sealed);
+            }
             prop_assert_eq!(steady.digest(), restarting.digest());
         }
     }
@@ -450,15 +480,18 @@ fn journal() -> State {
 /// A state in which Anna has used and acknowledged all numbers up to `base`.
 fn journal_from(base: u64) -> State {
     let mut state = journal();
-    let session = Session { floor: number(base), highest: number(base), kept_bytes: 0 };
     if base > 0 {
-        session.store(&mut state.tree, ANNA, Seq::GENESIS);
+        let key = key_in(SESSIONS, &[&ANNA.0.to_be_bytes()]);
+        let standing = (number(base), number(base), 0u64);
+        state.tree.put(&key, wire::encode(&standing).into(), Seq::GENESIS);
     }
     state
 }
 
-fn restarted(state: &State) -> State {
-    State::from_tree(state.service.clone(), state.tree().clone()).expect("it is a state's tree")
+/// The state that reads what this one wrote.
+fn restarted(mut state: State, seq: Seq) -> State {
+    let tree = state.seal(seq).clone();
+    State::from_tree(state.service, tree).expect("it is a state's tree")
 }
 
 fn number(number: u64) -> RequestNumber {
@@ -694,8 +727,7 @@ impl Model {
         for (id, client) in &self.clients {
             prop_assert_eq!(u128::from(state.floor(*id).0), client.floor);
             prop_assert_eq!(u128::from(state.highest(*id).0), client.highest());
-            let session = Session::load(&state.tree, *id);
-            prop_assert_eq!(session.kept_bytes, client.kept_bytes());
+            prop_assert_eq!(state.session(*id).standing().kept_bytes, client.kept_bytes());
             let base = if *id == ANNA { base } else { 0 };
             for number in (0..24).filter_map(|distance| base.checked_add(distance)) {
                 let wide = u128::from(number);
