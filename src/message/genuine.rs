@@ -87,6 +87,11 @@ impl Unchecked {
         self.0.items().len()
     }
 
+    /// The encoded size in bytes.
+    pub fn size(&self) -> usize {
+        self.0.size()
+    }
+
     /// Whether there is nothing in it but a time.
     pub fn is_fill_up(&self) -> bool {
         self.0.is_fill_up()

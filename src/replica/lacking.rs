@@ -10,15 +10,20 @@
 //!
 //! The first question waits as long as agreement takes of late, since the proposal is most
 //! likely on its way. After one that another had to bring, the next ones are asked for at once: a
-//! primary that leaves backups out would slow every batch down by that wait. A liar that is not
-//! the primary cannot bring that about while the primary's proposals come sooner than its
-//! answers.
+//! primary that leaves backups out would slow every batch down by that wait. Nobody but the
+//! primary can bring that about while the primary's proposals come sooner than by others. What
+//! is large is waited for all the same: where it comes late, it need not travel twice.
+//!
+//! The primary is not asked, who sends what it proposes, and whose vote costs it nothing. Nor
+//! does an early vote for something else hold up the search: whoever votes as well is asked as
+//! soon as a first one would be, and before whoever was asked already.
 
 use super::slot::Slot;
 use super::{Replica, To};
 use crate::message::{Batch, Fetch, PeerMessage, Reject};
 use crate::types::{Digest, Instant, ReplicaId, Seq, Span, View};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 /// The first question comes no sooner than this part of the time that is left for answers.
 const MOST_OFTEN: u64 = 64;
@@ -29,7 +34,8 @@ const MOST_DOUBLED: usize = 16;
 /// What is decided is asked for so often at most.
 const MOST_ONCE_DECIDED: usize = 3;
 
-/// Of a batch with more bytes the proposal is not looked for once it is decided.
+/// A proposal of a batch with more bytes is not looked for at once, nor any more when it is
+/// decided.
 const LARGE: usize = 64 << 10;
 
 /// So many of the next numbers are asked for at once, after one that the primary did not bring.
@@ -37,8 +43,24 @@ const ASKED_AT_ONCE: u32 = 16;
 
 /// A proposal that is looked for.
 struct Lacking {
-    asked: usize,
+    /// Who was asked, and how often.
+    asked: BTreeMap<ReplicaId, usize>,
+    /// How many were known to have it.
+    holders: usize,
     due: Instant,
+}
+
+impl Lacking {
+    fn times_asked(&self) -> usize {
+        self.asked.values().sum()
+    }
+
+    /// Whoever has it and was asked least, another for the next number.
+    fn next_holder(&self, seq: Seq, holders: &BTreeSet<ReplicaId>) -> Option<ReplicaId> {
+        let turn = usize::try_from(seq.0 % holders.len().max(1) as u64).unwrap_or(0);
+        let in_turn = holders.iter().skip(turn).chain(holders.iter().take(turn));
+        in_turn.copied().min_by_key(|one| self.asked.get(one).copied().unwrap_or(0))
+    }
 }
 
 /// The proposals of this view that are looked for.
@@ -60,12 +82,11 @@ impl Search {
         self.sought.retain(|number, _| *number > seq);
     }
 
-    /// A proposal is here, for the first time.
-    pub(super) fn found(&mut self, seq: Seq, is_from_primary: bool) {
-        let was_asked_for = self.sought.get(&seq).is_some_and(|one| one.asked > 0);
+    /// A proposal has found its place, of a batch with so many bytes.
+    pub(super) fn found(&mut self, is_from_primary: bool, bytes: usize) {
         if is_from_primary {
             self.at_once = self.at_once.saturating_sub(1);
-        } else if was_asked_for {
+        } else if bytes <= LARGE {
             self.at_once = ASKED_AT_ONCE;
         }
     }
@@ -80,21 +101,34 @@ impl Replica {
     /// Somebody voted about this number. If that is about what is not proposed here, the
     /// proposal is on its way, or has to be looked for.
     pub(super) fn note_lacking(&mut self, seq: Seq) {
-        if !self.is_primary()
-            && !self.search.sought.contains_key(&seq)
-            && !self.who_has_what_lacks(seq).is_empty()
-        {
-            let wait = if self.search.at_once > 0 { Span(0) } else { self.grace() };
-            let due = self.now.instant.plus(wait);
-            self.search.sought.insert(seq, Lacking { asked: 0, due });
-            self.tick_lacking();
+        if self.is_primary() {
+            return;
+        }
+        let holders = self.who_has_what_lacks(seq).len();
+        if holders == self.search.sought.get(&seq).map_or(0, |one| one.holders) {
+            return;
+        }
+        let now = self.now.instant;
+        let due = now.plus(self.grace());
+        match self.search.sought.entry(seq) {
+            Entry::Occupied(mut sought) => {
+                let one = sought.get_mut();
+                one.holders = holders;
+                one.due = one.due.min(due);
+            }
+            Entry::Vacant(place) => {
+                let due = if self.search.at_once > 0 { now } else { due };
+                place.insert(Lacking { asked: BTreeMap::new(), holders, due });
+                self.tick_lacking();
+            }
         }
     }
 
-    /// Which others voted for what is not proposed here.
+    /// Which other backups voted for what is not proposed here.
     fn who_has_what_lacks(&self, seq: Seq) -> BTreeSet<ReplicaId> {
         let mut holders = self.slot(seq).map(Slot::who_has_what_lacks).unwrap_or_default();
         holders.remove(&self.id);
+        holders.remove(&self.primary());
         holders
     }
 
@@ -125,20 +159,19 @@ impl Replica {
                 return true;
             }
             let holders = self.who_has_what_lacks(*seq);
-            if holders.is_empty() || !self.is_wanted(*seq, one.asked) {
+            let asked = one.times_asked();
+            let holder = one.next_holder(*seq, &holders);
+            let Some(holder) = holder.filter(|_| self.is_wanted(*seq, asked)) else {
                 return false;
-            }
+            };
             if *seq > last {
                 one.due = now.plus(most);
                 return true;
             }
-            let count = holders.len();
-            let turn = usize::try_from(seq.0 % count as u64).unwrap_or(0);
-            let holder = holders.into_iter().nth((turn + one.asked) % count);
             let message = PeerMessage::Fetch(Fetch::Proposal(view, *seq));
-            self.out.send_free(To::Peer(holder.expect("one of them")), message);
-            one.asked += 1;
-            let pause = grace.times(1 << one.asked.min(MOST_DOUBLED)).min(most);
+            self.out.send_free(To::Peer(holder), message);
+            *one.asked.entry(holder).or_default() += 1;
+            let pause = grace.times(1 << (asked + 1).min(MOST_DOUBLED)).min(most);
             one.due = now.plus(pause);
             true
         });
@@ -185,5 +218,49 @@ impl Slot {
                 prepared.chain(self.commits.matching(digest).map(|vote| vote.body.by.replica))
             })
             .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lacking() -> Lacking {
+        Lacking { asked: BTreeMap::new(), holders: 0, due: Instant(0) }
+    }
+
+    /// A liar that votes first is asked first, and not twice before somebody else is once.
+    #[test]
+    fn whoever_was_not_asked_comes_first() {
+        let mut one = lacking();
+        let mut asked = Vec::new();
+        for holders in [&[3][..], &[1, 3], &[1, 2, 3], &[1, 2, 3]] {
+            let holders: BTreeSet<ReplicaId> = holders.iter().copied().map(ReplicaId).collect();
+            let next = one.next_holder(Seq(8), &holders).expect("there is one");
+            *one.asked.entry(next).or_default() += 1;
+            asked.push(next.0);
+        }
+        assert_eq!(asked[..3], [3, 1, 2]);
+        assert_eq!(one.times_asked(), 4);
+        assert_eq!(one.next_holder(Seq(8), &BTreeSet::new()), None);
+    }
+
+    #[test]
+    fn questions_go_to_another_for_each_number() {
+        let holders: BTreeSet<ReplicaId> = (1..=3).map(ReplicaId).collect();
+        let asked: BTreeSet<ReplicaId> =
+            (0..3).filter_map(|seq| lacking().next_holder(Seq(seq), &holders)).collect();
+        assert_eq!(asked, holders);
+    }
+
+    #[test]
+    fn what_is_large_brings_no_haste() {
+        let mut search = Search::default();
+        search.found(false, LARGE + 1);
+        assert_eq!(search.at_once, 0);
+        search.found(false, LARGE);
+        assert_eq!(search.at_once, ASKED_AT_ONCE);
+        search.found(true, 1);
+        assert_eq!(search.at_once, ASKED_AT_ONCE - 1);
     }
 }

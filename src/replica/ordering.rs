@@ -118,16 +118,13 @@ impl Replica {
             return self.on_chosen_proposal(proposal, batch.exempt());
         }
         self.require_unpromised(&proposal.body)?;
-        if self.slot(seq).is_none_or(|slot| slot.proposed().is_none()) {
-            self.search.found(seq, from == by.replica);
-        }
         match batch {
             Proposed::Null => Err(Reject::NotChosen),
             Proposed::Unfit(_, reject) => {
                 self.refuse(proposal);
                 Err(reject)
             }
-            Proposed::Unchecked(batch) => self.on_unchecked(proposal, batch),
+            Proposed::Unchecked(batch) => self.on_unchecked(from, proposal, batch),
         }
     }
 

@@ -29,6 +29,7 @@ impl Replica {
     /// that it has accepted nothing for.
     pub(super) fn on_unchecked(
         &mut self,
+        from: ReplicaId,
         proposal: Verified<Signed<PrePrepare>>,
         batch: Unchecked,
     ) -> Result<(), Reject> {
@@ -48,6 +49,7 @@ impl Replica {
             return Err(Reject::FillUpTooSoon);
         }
         if !is_known {
+            self.search.found(from == proposal.body.by.replica, batch.size());
             let body = Doubt::Unchecked(batch);
             self.slot_mut(seq).doubtful = Some(Doubtful { proposal, body, since: now });
             if let Some(active) = self.active_mut() {

@@ -71,3 +71,46 @@ state
 r0 r1 r2 r3: executes 38
 12 sent
 r0 r1 r2 r3: view 0, executed 38, stable 32, voting
+
+# What is refused has found no place, and counts for nothing.
+
+pass 300ms
+submit c0 put h 1 to r0
+deliver
+repeat 16: lie r0 pre-prepare null view=0 seq=45 to r2 r3
+deliver
+submit c0 put h 2 to r0
+deliver
+state
+----
+r0 r1 r2 r3: stable at 40
+r0 r1 r2 r3: executes 39-41
+r0 r1 r2 r3: view 0, executed 41, stable 40, voting
+
+# In the next view its primary is waited for.
+
+mute r0 pre-prepare
+submit c0 put i 1 to r0 r1 r2 r3
+deliver
+pass 5s
+state
+----
+r1 r2 r3: asks for view 1: NothingExecuted
+r0: asks for view 1: Joined
+r0 r1 r2 r3: enters view 1
+r0 r1 r2 r3: executes 42
+r0 r1 r2 r3: view 1, executed 42, stable 40, voting
+
+unmute r0
+mute r1 pre-prepare to r2 r3
+submit c0 put i 2 to r1
+deliver
+state
+----
+r0 r1 r2 r3: view 1, executed 42, stable 40, voting
+
+pass 5ms
+state
+----
+r0 r1 r2 r3: executes 43
+r0 r1 r2 r3: view 1, executed 43, stable 40, voting
