@@ -11,9 +11,11 @@
 //!
 //! A client without a record has the session that every client begins with.
 //!
-//! Most replies are acknowledged long before the next checkpoint, and nobody sees the tree
-//! before that. So what is new is kept beside it, and written when the state is sealed; what the
-//! tree has and is acknowledged is removed at once.
+//! Most replies are acknowledged long before the next checkpoint, and nobody needs them in the
+//! tree before that. So what is new is kept beside it, and written when the state is sealed, with
+//! the number at which that is: a tree of any number before is an earlier state of the later one,
+//! and lacks nothing that bears a number up to its own. What the tree has and is acknowledged is
+//! removed at once.
 
 use super::data::{SESSIONS, key_in};
 use super::tree::{KeyRange, Tree};

@@ -330,8 +330,8 @@ impl State {
         &self.tree
     }
 
-    /// Writes into the tree whatever it does not have yet. A clone of it is a snapshot of the
-    /// state.
+    /// Writes into the tree whatever it does not have yet, at this number. A clone of it is a
+    /// snapshot of the state.
     pub fn seal(&mut self, seq: Seq) -> &Tree {
         for (client, served) in &mut self.served {
             served.session.seal(&mut self.tree, *client, seq);
@@ -339,7 +339,8 @@ impl State {
         &self.tree
     }
 
-    /// The digest of all of it, as if it were sealed here.
+    /// The digest of all of it, to compare states at one number. Between two checkpoints it is
+    /// none that a tree ever has.
     pub fn digest(&self) -> Digest {
         self.clone().seal(Seq(u64::MAX)).digest()
     }

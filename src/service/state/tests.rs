@@ -1,6 +1,7 @@
 //! Each rule by itself, and then all of them against a slow and obvious model.
 
 use super::super::data::SESSIONS;
+use super::super::tree::Assembly;
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -331,17 +332,28 @@ fn what_is_kept_is_written_when_the_state_is_sealed_and_only_what_is_left_of_it(
         run(&mut state, turn, ANNA, turn, turn - 1, &["a"]);
     }
     assert_eq!(state.tree().len(), empty + 9, "what the service wrote");
-    let sealed = state.seal(Seq(9)).clone();
+    let sealed = state.seal(Seq(10)).clone();
     assert_eq!(sealed.len(), empty + 11, "her session and one reply");
     let session = KeyRange::prefix(&key_in(SESSIONS, &[&ANNA.0.to_be_bytes()]));
-    assert!(sealed.range(&session).all(|(_, entry)| entry.changed == Seq(9)));
-    assert_eq!(state.seal(Seq(10)).digest(), sealed.digest(), "nothing is new");
+    // Whoever had the tree of number 9 is told of what changed after that.
+    assert!(sealed.range(&session).all(|(_, entry)| entry.changed == Seq(10)));
+    assert_eq!(state.seal(Seq(11)).digest(), sealed.digest(), "nothing is new");
     // What is acknowledged was written, and is not any more.
-    run(&mut state, 11, ANNA, 10, 9, &["b"]);
+    run(&mut state, 12, ANNA, 10, 9, &["b"]);
     assert_eq!(state.tree().range(&session).count(), 1);
-    let restarted = restarted(state, Seq(11));
+    let restarted = restarted(state, Seq(12));
     assert_eq!(restarted.status(ANNA, number(9)), NumberStatus::Acknowledged);
     assert!(matches!(restarted.status(ANNA, number(10)), NumberStatus::Executed(_)));
+}
+
+#[test]
+fn two_states_with_other_sessions_have_other_digests() {
+    let mut state = journal();
+    run(&mut state, 1, ANNA, 1, 0, &["a", "b"]);
+    let (tree, before) = (state.tree().digest(), state.digest());
+    run(&mut state, 2, ANNA, 2, 1, &["b"]);
+    assert_eq!(state.tree().digest(), tree);
+    assert_ne!(state.digest(), before);
 }
 
 #[test]
@@ -417,6 +429,68 @@ proptest! {
             prop_assert_eq!(steady.digest(), restarting.digest());
         }
     }
+
+    /// Whoever replays from a checkpoint, and whoever is brought there from a tree of any number
+    /// before it, has what a replica has that went through all of it.
+    #[test]
+    fn every_way_leads_to_the_same_tree(
+        base in prop_oneof![Just(0), Just(u64::MAX - 7)],
+        interval in 1..7u64,
+        asked in prop::collection::vec((any_request(), 0..12u8), 1..60),
+        lags in prop::collection::vec(0..25usize, 1..4),
+    ) {
+        let step = |state: &mut State, index: usize| {
+            let (asked, listing) = &asked[index];
+            let at = moment(index as u64 + 1);
+            match listing {
+                0 => state.unlist_client(asked.client, at.seq),
+                1 | 2 => state.list_client(asked.client, at.seq),
+                _ => {
+                    let (first, acknowledged) = asked.numbers(base);
+                    state.execute(&at, RequestRef {
+                        client: asked.client, first, acknowledged, operations: &asked.operations,
+                    });
+                }
+            }
+            let is_checkpoint = at.seq.0.is_multiple_of(interval);
+            is_checkpoint.then(|| state.seal(at.seq).clone())
+        };
+        let mut steady = journal_from(base);
+        let mut history = vec![steady.clone()];
+        let mut checkpoints = vec![(0, steady.tree().clone())];
+        for index in 0..asked.len() {
+            let checkpoint = step(&mut steady, index);
+            history.push(steady.clone());
+            if let Some(tree) = checkpoint {
+                for lag in &lags {
+                    transfer(history[index.saturating_sub(*lag)].tree(), &tree)?;
+                }
+                checkpoints.push((index + 1, tree));
+            }
+        }
+        for (from, tree) in checkpoints {
+            let mut other = State::from_tree(steady.service.clone(), tree).expect("a state's");
+            for index in from..asked.len() {
+                step(&mut other, index);
+                prop_assert_eq!(other.tree().digest(), history[index + 1].tree().digest());
+                prop_assert_eq!(other.digest(), history[index + 1].digest());
+            }
+        }
+    }
+}
+
+/// Brings a tree to where another is, with what changed since, and finds nothing wrong with it.
+fn transfer(behind: &Tree, ahead: &Tree) -> Result<(), TestCaseError> {
+    let mut assembly = Assembly::later(ahead.digest(), behind.clone());
+    while let Some((path, _)) = assembly.wanted(1).pop() {
+        let (since, bytes) = assembly.question(&path, 1 << 20);
+        let part = ahead.part_since(&path, since, bytes).expect("it is there");
+        assembly.accept(&path, part).expect("a good part");
+        prop_assert!(assembly.trusts_base(), "what was there is not as it was then");
+    }
+    let tree = assembly.finish().expect("nothing is wanted");
+    prop_assert_eq!(tree.digest(), ahead.digest());
+    Ok(())
 }
 
 /// Writes down every operation that it applies, in order, and answers with the operation

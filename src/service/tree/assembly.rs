@@ -203,6 +203,12 @@ impl Assembly {
         Ok(accepted)
     }
 
+    /// Whether what was at hand at first is taken for an earlier state.
+    #[cfg(test)]
+    pub(in crate::service) fn trusts_base(&self) -> bool {
+        self.earlier.is_some()
+    }
+
     /// Whether nothing is missing.
     pub fn is_complete(&self) -> bool {
         self.complete.is_some()
