@@ -10,6 +10,10 @@ use std::fs;
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const KEY_BYTES: usize = 32;
 const VALUE_BYTES: usize = 100;
 const MANY: u64 = 1_000_000;
@@ -69,6 +73,21 @@ fn digests(criterion: &mut Criterion, name: &str, tree: &mut Tree, keys: u64, co
                 spent += start.elapsed();
             }
             spent
+        });
+    });
+}
+
+/// What a replica pays from one checkpoint to the next: changes beside the last snapshot, the
+/// digest, and the end of that snapshot.
+fn checkpoints(criterion: &mut Criterion, name: &str, tree: &mut Tree, keys: u64, count: u64) {
+    let mut stamp = 1 << 20;
+    criterion.bench_function(name, |bencher| {
+        bencher.iter(|| {
+            stamp += 1;
+            let snapshot = tree.clone();
+            change(tree, keys, count, stamp);
+            black_box(tree.digest());
+            drop(snapshot);
         });
     });
 }
@@ -179,6 +198,8 @@ fn all(criterion: &mut Criterion) {
     digests(criterion, "digest, 10,000 of 10,000 changed", &mut small, FEW, CHANGES);
     digests(criterion, "digest, 100 of 10,000 changed", &mut small, FEW, 100);
     digests(criterion, "digest, 10,000 of 1,000,000 changed", &mut tree, MANY, CHANGES);
+    checkpoints(criterion, "a checkpoint, 2,000 of 10,000 changed", &mut small, FEW, 2_000);
+    checkpoints(criterion, "a checkpoint, 2,000 of 1,000,000 changed", &mut tree, MANY, 2_000);
     proofs(criterion, &tree);
     puts(criterion, &tree);
     transfers(&tree);

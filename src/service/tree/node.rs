@@ -44,7 +44,7 @@ pub(super) struct Slot {
 }
 
 /// The keys that begin with the nibbles on the way here and then with the prefix.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Branch {
     /// The latest change, be it a removal, among all the keys that begin so.
     pub(super) changed: Seq,
@@ -110,6 +110,14 @@ impl Node {
         }
     }
 
+    /// How many hold the node.
+    fn holders(&self) -> usize {
+        match self {
+            Node::Leaf(leaf) => Arc::strong_count(leaf),
+            Node::Branch(branch) => Arc::strong_count(branch),
+        }
+    }
+
     /// Whether the key's place is here or further below, when they agree up to `depth`.
     fn is_on_the_way(&self, key: &[u8], depth: usize) -> bool {
         match self {
@@ -146,7 +154,8 @@ impl Slot {
         let mut fork = Branch {
             changed: before.max(entry.changed),
             prefix: Prefix::of(key, depth, common),
-            ..Branch::default()
+            steps: Steps::default(),
+            slots: Vec::new(),
         };
         let leaf = Leaf::new(key, entry);
         let mut old = mem::replace(self, Slot::new(Node::Leaf(leaf.clone())));
@@ -180,6 +189,21 @@ impl Slot {
     }
 }
 
+impl Clone for Branch {
+    fn clone(&self) -> Branch {
+        self.touch();
+        let Branch { changed, prefix, steps, slots } = self;
+        let (changed, prefix, steps) = (*changed, prefix.clone(), *steps);
+        Branch { changed, prefix, steps, slots: slots.clone() }
+    }
+}
+
+impl Drop for Branch {
+    fn drop(&mut self) {
+        self.touch();
+    }
+}
+
 impl Branch {
     /// The index of the slot at a step.
     pub(super) fn index(&self, step: Step) -> Option<usize> {
@@ -207,6 +231,15 @@ impl Branch {
         let slot = self.slots.remove(self.steps.rank(step));
         self.steps.remove(step);
         slot
+    }
+
+    /// Reads the counts of who holds the nodes in the slots, before all of them are counted up or
+    /// down. The nodes lie all over the memory: changing one count waits for the one before,
+    /// reading does not.
+    fn touch(&self) {
+        for slot in &self.slots {
+            black_box(slot.node.holders());
+        }
     }
 
     fn stamp(&mut self, changed: Seq) {
