@@ -6,10 +6,19 @@ use super::states::{Job, States};
 use crate::types::{Digest, Seq};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long it waits for room before it tries again.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// After so much work there is a rest,
+const LEAST_WORK: Duration = Duration::from_micros(500);
+
+/// so many times as long,
+const REST: u32 = 9;
+
+/// but of so much for what is written at once: others wait to hear that it is.
+const MOST_REST: Duration = Duration::from_millis(250);
 
 /// How many jobs become one transaction, at most.
 const MOST_JOBS: usize = 64;
@@ -73,6 +82,13 @@ impl Drop for Keeper {
     }
 }
 
+impl Pile {
+    /// No state waits to be written, nor does the end.
+    fn is_calm(&self) -> bool {
+        self.backlog.states() == 0 && !self.is_closed
+    }
+}
+
 impl Desk {
     fn pile(&self) -> MutexGuard<'_, Pile> {
         self.pile.lock().unwrap_or_else(PoisonError::into_inner)
@@ -108,6 +124,37 @@ impl Desk {
     }
 }
 
+/// The rests of whoever writes. Checkpoints are taken at the same numbers by all replicas, and so
+/// at the same time: if each wrote its own at one go, the next batches would wait for that on all
+/// of them, where they share processors or a disk, and for each's own disk anyhow.
+struct Rest<'a> {
+    desk: &'a Desk,
+    since: Instant,
+    left: Duration,
+}
+
+impl<'a> Rest<'a> {
+    fn new(desk: &'a Desk) -> Rest<'a> {
+        Rest { desk, since: Instant::now(), left: MOST_REST }
+    }
+
+    /// Rests after some work, unless another state waits to be written, or everything ends.
+    fn take(&mut self) {
+        let worked = self.since.elapsed();
+        if worked < LEAST_WORK {
+            return;
+        }
+        let pile = self.desk.pile();
+        if pile.is_calm() {
+            let rest = (worked * REST).min(self.left);
+            self.left -= rest;
+            let rested = self.desk.changed.wait_timeout_while(pile, rest, |pile| pile.is_calm());
+            drop(rested.unwrap_or_else(PoisonError::into_inner));
+        }
+        self.since = Instant::now();
+    }
+}
+
 fn run(mut states: States, desk: &Desk, tell: &Tell) {
     let mut is_full = false;
     loop {
@@ -115,7 +162,8 @@ fn run(mut states: States, desk: &Desk, tell: &Tell) {
         if jobs.is_empty() {
             break;
         }
-        match states.carry_out(&jobs) {
+        let mut rest = Rest::new(desk);
+        match states.carry_out(&jobs, &mut || rest.take()) {
             Ok(()) => {
                 is_full = false;
                 let saved = jobs.iter().filter_map(|job| match job {
@@ -158,6 +206,48 @@ fn wait_for_room(
             Ok(()) => return Ok(true),
             Err(error) if error.is_full() => {}
             Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::replica::Save;
+    use crate::service::Tree;
+
+    const LONG: Duration = Duration::from_secs(3_600);
+
+    fn worked(desk: &Desk, left: Duration) -> Rest<'_> {
+        let since = Instant::now().checked_sub(Duration::from_secs(1)).expect("it is up so long");
+        Rest { desk, since, left }
+    }
+
+    #[test]
+    fn whoever_writes_rests_for_so_long_and_no_longer() {
+        let desk = Desk::default();
+        let (began, left) = (Instant::now(), Duration::from_millis(20));
+        let mut rest = worked(&desk, left);
+        rest.take();
+        assert!(began.elapsed() >= left);
+        assert_eq!(rest.left, Duration::ZERO);
+        let mut fresh = Rest::new(&desk);
+        fresh.since = Instant::now() + LONG;
+        fresh.take();
+        assert_eq!(fresh.left, MOST_REST, "nothing was done yet");
+    }
+
+    #[test]
+    fn nobody_rests_while_another_state_waits_or_the_end_does() {
+        let (waiting, ending) = (Desk::default(), Desk::default());
+        let tree = Tree::new();
+        let save = Save { seq: Seq(1), digest: tree.digest(), tree };
+        waiting.pile().backlog.add(Job::Save(save));
+        ending.end();
+        for desk in [&waiting, &ending] {
+            let mut rest = worked(desk, LONG);
+            rest.take();
+            assert_eq!(rest.left, LONG);
         }
     }
 }

@@ -147,17 +147,22 @@ impl States {
         Ok((states, Loaded { states: all, rotten, parts }))
     }
 
-    /// Carries out what is to be done, all or nothing, durably.
-    pub(super) fn carry_out(&mut self, jobs: &[Job]) -> Result<(), StorageError> {
+    /// Carries out what is to be done, all or nothing, durably. Whenever a row is written there
+    /// is time for a rest.
+    pub(super) fn carry_out(
+        &mut self,
+        jobs: &[Job],
+        rest: &mut dyn FnMut(),
+    ) -> Result<(), StorageError> {
         self.guarded(|states| {
             let mut kept = states.kept.clone();
             let only_parts = jobs.iter().all(|job| matches!(job, Job::Parts(_)));
             let transaction = states.begin()?;
             for job in jobs {
                 match job {
-                    Job::Save(save) => kept.save(&transaction, save)?,
+                    Job::Save(save) => kept.save(&transaction, save, rest)?,
                     Job::Parts(parts) => kept.keep_parts(&transaction, parts)?,
-                    Job::Forget(below) => kept.forget(&transaction, *below)?,
+                    Job::Forget(below) => kept.forget(&transaction, *below, rest)?,
                 }
             }
             if only_parts && kept.parts_at_risk < PARTS_AT_RISK_BYTES {
@@ -230,7 +235,7 @@ impl States {
         match intact {
             Some(intact) => {
                 kept.drop_from(&transaction, intact.next())?;
-                kept.forget(&transaction, intact)?;
+                kept.forget(&transaction, intact, &mut || ())?;
             }
             None => {
                 clear_states(&transaction)?;
@@ -444,7 +449,12 @@ fn stamped_of(seqs: RangeInclusive<Seq>) -> impl RangeBounds<(u64, &'static [u8]
 }
 
 impl Kept {
-    fn save(&mut self, transaction: &WriteTransaction, save: &Save) -> Result<(), Trouble> {
+    fn save(
+        &mut self,
+        transaction: &WriteTransaction,
+        save: &Save,
+        rest: &mut dyn FnMut(),
+    ) -> Result<(), Trouble> {
         let seq = save.seq;
         self.drop_from(transaction, seq.next())?;
         if self.trees.get(&seq).is_some_and(|tree| tree.digest() == save.digest) {
@@ -453,7 +463,7 @@ impl Kept {
         match self.trees.range(..seq).next_back() {
             Some((_, before)) => {
                 remove_records(transaction, seq..=seq)?;
-                let bytes = write_record(transaction, seq, save.tree.changes_since(before))?;
+                let bytes = write_record(transaction, seq, save.tree.changes_since(before), rest)?;
                 self.recorded_bytes.insert(seq, bytes);
             }
             None => {
@@ -461,7 +471,7 @@ impl Kept {
                 self.trees.clear();
                 self.recorded_bytes.clear();
                 write_stamps(transaction, &save.tree)?;
-                self.round = whole::write(transaction, seq, &save.tree)?;
+                self.round = whole::write(transaction, seq, &save.tree, rest)?;
                 self.set_whole(transaction, seq)?;
             }
         }
@@ -481,7 +491,12 @@ impl Kept {
     }
 
     /// Makes the last state at or below the number the whole one.
-    fn forget(&mut self, transaction: &WriteTransaction, below: Seq) -> Result<(), Trouble> {
+    fn forget(
+        &mut self,
+        transaction: &WriteTransaction,
+        below: Seq,
+        rest: &mut dyn FnMut(),
+    ) -> Result<(), Trouble> {
         self.clear_parts(transaction)?;
         let Some(whole) = self.whole else { return Ok(()) };
         let next = self.trees.range(..=below).next_back().map(|(seq, _)| *seq);
@@ -492,7 +507,7 @@ impl Kept {
         self.set_whole(transaction, next)?;
         let above = self.recorded_bytes.split_off(&next.next());
         let bytes = mem::replace(&mut self.recorded_bytes, above).into_values().sum();
-        let done = self.round.go_on(transaction, next, &self.trees[&next], bytes)?;
+        let done = self.round.go_on(transaction, next, &self.trees[&next], bytes, rest)?;
         let mut records = transaction.open_table(RECORDS)?;
         Ok(records.retain_in(rows_of(Seq::GENESIS..=done), |_, _| false)?)
     }
@@ -535,6 +550,7 @@ fn write_record<'a>(
     transaction: &WriteTransaction,
     seq: Seq,
     changes: impl Iterator<Item = Difference<'a>>,
+    rest: &mut dyn FnMut(),
 ) -> Result<u64, Trouble> {
     let mut records = transaction.open_table(RECORDS)?;
     let mut stamped = transaction.open_table(STAMPED)?;
@@ -553,6 +569,7 @@ fn write_record<'a>(
             bytes += row.bytes().len() as u64;
             number += 1;
             row.clear();
+            rest();
         }
         row.push(key, entry);
     }

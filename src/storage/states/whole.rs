@@ -46,12 +46,13 @@ pub(super) fn write(
     transaction: &WriteTransaction,
     seq: Seq,
     tree: &Tree,
+    rest: &mut dyn FnMut(),
 ) -> Result<Round, Trouble> {
     let mut pieces = transaction.open_table(PIECES)?;
     // All the keys there are, and nothing under them yet.
     pieces.insert(&[][..], &piece(seq, &[], &Row::default())[..])?;
     let mut round = Round::default();
-    round.write(&mut pieces, seq, tree, u64::MAX)?;
+    round.write(&mut pieces, seq, tree, u64::MAX, rest)?;
     Ok(round)
 }
 
@@ -64,9 +65,10 @@ impl Round {
         seq: Seq,
         tree: &Tree,
         recorded_bytes: u64,
+        rest: &mut dyn FnMut(),
     ) -> Result<Seq, Trouble> {
         let mut pieces = transaction.open_table(PIECES)?;
-        self.write(&mut pieces, seq, tree, recorded_bytes * ANEW)?;
+        self.write(&mut pieces, seq, tree, recorded_bytes * ANEW, rest)?;
         let oldest = pieces.get(&self.next[..])?.ok_or(NO_PIECE)?;
         Ok(split(&self.next, oldest.value()).ok_or(NO_PIECE)?.0)
     }
@@ -78,12 +80,13 @@ impl Round {
         seq: Seq,
         tree: &Tree,
         most_bytes: u64,
+        rest: &mut dyn FnMut(),
     ) -> Result<(), Trouble> {
         let mut left = most_bytes;
         loop {
-            let (new, until) = cut(tree, seq, &self.next, left.min(AT_ONCE_BYTES));
+            let (new, until) = cut(tree, seq, &self.next, left.min(AT_ONCE_BYTES), rest);
             left = left.saturating_sub(new.iter().map(|(_, piece)| piece.len() as u64).sum());
-            replace(pieces, &self.next, until.as_deref(), new)?;
+            replace(pieces, &self.next, until.as_deref(), new, rest)?;
             let is_done = left == 0 || until.is_none();
             self.next = until.unwrap_or_default();
             if is_done {
@@ -95,7 +98,13 @@ impl Round {
 
 /// Cuts a state into pieces from a key on, until they have so many bytes. Returns each with
 /// its key, and the key at which the last one ends unless nothing follows.
-fn cut(tree: &Tree, seq: Seq, from: &[u8], most_bytes: u64) -> (Vec<New>, Option<Box<[u8]>>) {
+fn cut(
+    tree: &Tree,
+    seq: Seq,
+    from: &[u8],
+    most_bytes: u64,
+    rest: &mut dyn FnMut(),
+) -> (Vec<New>, Option<Box<[u8]>>) {
     let (mut row, mut new, mut bytes) = (Row::default(), Vec::new(), 0);
     let mut first = Box::from(from);
     for (key, entry) in tree.range(&KeyRange { from: from.into(), until: None }) {
@@ -104,6 +113,7 @@ fn cut(tree: &Tree, seq: Seq, from: &[u8], most_bytes: u64) -> (Vec<New>, Option
             let whole = piece(seq, &first, &row);
             new.push((mem::replace(&mut first, key.into()), whole));
             row.clear();
+            rest();
             if bytes >= most_bytes {
                 return (new, Some(first));
             }
@@ -124,6 +134,7 @@ fn replace(
     from: &[u8],
     until: Option<&[u8]>,
     new: Vec<New>,
+    rest: &mut dyn FnMut(),
 ) -> Result<(), Trouble> {
     match until {
         Some(until) => {
@@ -136,6 +147,7 @@ fn replace(
     }
     for (key, piece) in new {
         pieces.insert(&key[..], &piece[..])?;
+        rest();
     }
     Ok(())
 }

@@ -138,7 +138,7 @@ fn a_sync_of_the_states_that_fails_is_final() {
     let opened = States::open(&path, own(), disk.opener(), Seq::GENESIS);
     let (mut states, _) = opened.expect("a new store");
     disk.syncs.store(0, Ordering::SeqCst);
-    let error = states.carry_out(&[save(10).0]).expect_err("the sync fails");
+    let error = states.carry_out(&[save(10).0], &mut || ()).expect_err("the sync fails");
     assert!(matches!(error, StorageError::Failed { .. }), "{error}");
 }
 

@@ -19,6 +19,10 @@ fn reopened(path: &Path, stable: u64) -> BTreeMap<Seq, Digest> {
     loaded.states.iter().map(|(seq, tree)| (*seq, tree.digest())).collect()
 }
 
+fn carry_out(states: &mut States, jobs: &[Job]) {
+    states.carry_out(jobs, &mut || ()).expect("a disk that works");
+}
+
 fn job(seq: u64, tree: &Tree) -> Job {
     Job::Save(Save { seq: Seq(seq), digest: tree.digest(), tree: tree.clone() })
 }
@@ -104,23 +108,23 @@ proptest! {
                         model.insert(Seq(seq), tree.clone());
                         model = model.split_off(&Seq(stable));
                     }
-                    states.carry_out(&jobs).expect("a disk that works");
+                    carry_out(&mut states, &jobs);
                 }
                 Step::Save => {
                     seq += 1;
-                    states.carry_out(&[job(seq, &tree)]).expect("a disk that works");
+                    carry_out(&mut states, &[job(seq, &tree)]);
                     model.insert(Seq(seq), tree.clone());
                 }
                 Step::GoBack(back) => {
                     seq = seq.saturating_sub(back).max(stable).max(1);
                     put(&mut tree, 99, back, seq);
-                    states.carry_out(&[job(seq, &tree)]).expect("a disk that works");
+                    carry_out(&mut states, &[job(seq, &tree)]);
                     model.split_off(&Seq(seq));
                     model.insert(Seq(seq), tree.clone());
                 }
                 Step::Forget(back) => {
                     stable = seq.saturating_sub(back).max(stable);
-                    states.carry_out(&[Job::Forget(Seq(stable))]).expect("a disk that works");
+                    carry_out(&mut states, &[Job::Forget(Seq(stable))]);
                     model = model.split_off(&Seq(stable));
                 }
                 Step::Reopen => {
@@ -159,7 +163,7 @@ fn a_kill_at_any_transaction_leaves_whole_states() {
         if seq % 3 == 0 {
             jobs.push(Job::Forget(Seq(seq - 1)));
         }
-        states.carry_out(&jobs).expect("a disk that works");
+        carry_out(&mut states, &jobs);
         // As the file is now, without being closed: what a kill leaves.
         fs::copy(&path, &copy).expect("room for a copy");
         let stable = seq - seq % 3;
@@ -188,8 +192,8 @@ fn parts_of_a_transfer_are_kept_in_their_order_until_another_begins() {
         let with_seq = parts.iter().map(|(way, part)| (Seq(seq), way.clone(), part.clone()));
         Job::Parts(with_seq.collect())
     };
-    states.carry_out(&[kept(10, &parts[..7])]).expect("a disk that works");
-    states.carry_out(&[kept(10, &parts[7..])]).expect("a disk that works");
+    carry_out(&mut states, &[kept(10, &parts[..7])]);
+    carry_out(&mut states, &[kept(10, &parts[7..])]);
     states.close().expect("a disk that works");
     drop(states);
     let (mut states, loaded) = open(&path, 0).expect("the same store");
@@ -199,12 +203,12 @@ fn parts_of_a_transfer_are_kept_in_their_order_until_another_begins() {
         again.accept(&way, part).expect("a part that was taken before");
     }
     assert!(again.is_complete());
-    states.carry_out(&[kept(20, &parts[..1])]).expect("a disk that works");
+    carry_out(&mut states, &[kept(20, &parts[..1])]);
     states.close().expect("a disk that works");
     drop(states);
     let (mut states, loaded) = open(&path, 0).expect("the same store");
     assert!(loaded.parts == parts[..1]);
-    states.carry_out(&[Job::Forget(Seq(20))]).expect("a disk that works");
+    carry_out(&mut states, &[Job::Forget(Seq(20))]);
     drop(states);
     assert!(open(&path, 0).expect("the same store").1.parts.is_empty());
 }
@@ -236,11 +240,11 @@ fn three_states(path: &Path) -> Tree {
     let (mut states, _) = open(path, 0).expect("a new store");
     let mut tree = Tree::new();
     (0..100).for_each(|key| put(&mut tree, key, 1, 1));
-    states.carry_out(&[job(10, &tree)]).expect("a disk that works");
+    carry_out(&mut states, &[job(10, &tree)]);
     put(&mut tree, 5, 2, 11);
-    states.carry_out(&[job(20, &tree)]).expect("a disk that works");
+    carry_out(&mut states, &[job(20, &tree)]);
     put(&mut tree, 6, 2, 21);
-    states.carry_out(&[job(30, &tree)]).expect("a disk that works");
+    carry_out(&mut states, &[job(30, &tree)]);
     tree
 }
 
@@ -268,7 +272,7 @@ fn states_that_change_nothing_pile_nothing_up() {
     let mut tree = Tree::new();
     put(&mut tree, 1, 1, 1);
     for seq in 1..20 {
-        states.carry_out(&[job(seq, &tree)]).expect("a disk that works");
+        carry_out(&mut states, &[job(seq, &tree)]);
     }
     drop(states);
     let database = Database::create(&path).expect("the store's file");
@@ -307,7 +311,7 @@ fn rot_in_a_later_state_leaves_the_earlier_one() {
     assert_eq!(loaded.rotten, [Seq(20), Seq(30)]);
     assert_eq!(loaded.states.keys().copied().collect::<Vec<_>>(), [Seq(10)]);
     put(&mut tree, 7, 7, 31);
-    states.carry_out(&[job(20, &tree)]).expect("a disk that works");
+    carry_out(&mut states, &[job(20, &tree)]);
     drop(states);
     assert_eq!(reopened(&path, 10).get(&Seq(20)), Some(&tree.digest()));
 }
@@ -325,8 +329,8 @@ fn nothing_is_left_of_a_state_that_another_replaces() {
     (0..20).for_each(|key| put_bytes(&mut wrong, key, vec![2; 10_000], 2));
     let mut right = first.clone();
     put(&mut right, 99, 2, 2);
-    states.carry_out(&[job(1, &first), job(2, &wrong)]).expect("a disk that works");
-    states.carry_out(&[job(2, &right)]).expect("a disk that works");
+    carry_out(&mut states, &[job(1, &first), job(2, &wrong)]);
+    carry_out(&mut states, &[job(2, &right)]);
     drop(states);
     assert_eq!(reopened(&path, 1)[&Seq(2)], right.digest());
 }
@@ -353,7 +357,7 @@ fn a_large_state_is_written_anew_a_part_at_a_time() {
     let (mut states, _) = open(&path, 0).expect("a new store");
     let (mut tree, mut dice) = (Tree::new(), Dice(3));
     (0..4000).for_each(|key| put_bytes(&mut tree, key, vec![1; 500], 1));
-    states.carry_out(&[job(1, &tree)]).expect("a disk that works");
+    carry_out(&mut states, &[job(1, &tree)]);
     let (mut most_records, mut left) = (0, 0);
     for seq in 2..80 {
         for _ in 0..100 {
@@ -365,7 +369,7 @@ fn a_large_state_is_written_anew_a_part_at_a_time() {
                 Seq(seq),
             );
         }
-        states.carry_out(&[job(seq, &tree), Job::Forget(Seq(seq))]).expect("a disk that works");
+        carry_out(&mut states, &[job(seq, &tree), Job::Forget(Seq(seq))]);
         if seq % 7 == 0 {
             drop(states);
             let (again, loaded) = open(&path, seq).expect("the same store");
@@ -417,10 +421,10 @@ fn a_hundred_thousand_keys_come_back() {
     let (mut states, _) = open(&path, 0).expect("a new store");
     let mut tree = Tree::new();
     (0..100_000).for_each(|key| put(&mut tree, key, key, 1));
-    states.carry_out(&[job(1, &tree)]).expect("a disk that works");
+    carry_out(&mut states, &[job(1, &tree)]);
     (0..1000).for_each(|key| put(&mut tree, key * 7, 1, 2));
     (0..1000).for_each(|key| remove(&mut tree, key * 13 + 1, 2));
-    states.carry_out(&[job(2, &tree)]).expect("a disk that works");
+    carry_out(&mut states, &[job(2, &tree)]);
     drop(states);
     let (_, loaded) = open(&path, 1).expect("the same store");
     let found = &loaded.states[&Seq(2)];
