@@ -84,7 +84,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { segment_bytes: 16 << 20, cache_bytes: 64 << 20 }
+        Options { segment_bytes: 16 << 20, cache_bytes: 8 << 20 }
     }
 }
 
