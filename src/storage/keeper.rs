@@ -17,7 +17,11 @@ const LEAST_WORK: Duration = Duration::from_micros(500);
 /// so many times as long,
 const REST: u32 = 9;
 
-/// but of so much for what is written at once: others wait to hear that it is.
+/// but, for what is written at once, no longer than this part of the time between two states:
+/// others wait to hear of this one, and the window is not to be full before they do,
+const PART_OF_INTERVAL: u32 = 4;
+
+/// and no longer than this.
 const MOST_REST: Duration = Duration::from_millis(250);
 
 /// How many jobs become one transaction, at most.
@@ -42,6 +46,9 @@ struct Desk {
 #[derive(Default)]
 struct Pile {
     backlog: Backlog,
+    /// When the last state was given, and how long after the one before.
+    last_state: Option<Instant>,
+    interval: Duration,
     /// Nobody gives any more, or nobody takes.
     is_closed: bool,
 }
@@ -59,11 +66,7 @@ impl Keeper {
 
     /// Gives it something to do. After a failure, of which it told, nothing is done.
     pub(super) fn give(&self, job: Job) {
-        let mut pile = self.desk.pile();
-        if !pile.is_closed {
-            pile.backlog.add(job);
-            self.desk.changed.notify_one();
-        }
+        self.desk.give(job);
     }
 
     /// How many states wait to be written.
@@ -92,6 +95,21 @@ impl Pile {
 impl Desk {
     fn pile(&self) -> MutexGuard<'_, Pile> {
         self.pile.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give(&self, job: Job) {
+        let mut pile = self.pile();
+        if pile.is_closed {
+            return;
+        }
+        if matches!(job, Job::Save(_)) {
+            let now = Instant::now();
+            if let Some(before) = pile.last_state.replace(now) {
+                pile.interval = now - before;
+            }
+        }
+        pile.backlog.add(job);
+        self.changed.notify_one();
     }
 
     /// What is there is still done, and nothing more is taken.
@@ -126,7 +144,8 @@ impl Desk {
 
 /// The rests of whoever writes. Checkpoints are taken at the same numbers by all replicas, and so
 /// at the same time: if each wrote its own at one go, the next batches would wait for that on all
-/// of them, where they share processors or a disk, and for each's own disk anyhow.
+/// of them where they share processors. The disk it does not spare: most of what is written goes
+/// there when it is committed.
 struct Rest<'a> {
     desk: &'a Desk,
     since: Instant,
@@ -134,11 +153,17 @@ struct Rest<'a> {
 }
 
 impl<'a> Rest<'a> {
-    fn new(desk: &'a Desk) -> Rest<'a> {
-        Rest { desk, since: Instant::now(), left: MOST_REST }
+    /// Whoever has several states in hand is late, and does not rest.
+    fn new(desk: &'a Desk, jobs: &[Job]) -> Rest<'a> {
+        let states = jobs.iter().filter(|job| matches!(job, Job::Save(_))).count();
+        let left = match states > 1 {
+            true => Duration::ZERO,
+            false => MOST_REST.min(desk.pile().interval / PART_OF_INTERVAL),
+        };
+        Rest { desk, since: Instant::now(), left }
     }
 
-    /// Rests after some work, unless another state waits to be written, or everything ends.
+    /// Rests after some work, until another state waits to be written, or everything ends.
     fn take(&mut self) {
         let worked = self.since.elapsed();
         if worked < LEAST_WORK {
@@ -162,7 +187,7 @@ fn run(mut states: States, desk: &Desk, tell: &Tell) {
         if jobs.is_empty() {
             break;
         }
-        let mut rest = Rest::new(desk);
+        let mut rest = Rest::new(desk, &jobs);
         match states.carry_out(&jobs, &mut || rest.take()) {
             Ok(()) => {
                 is_full = false;
@@ -218,9 +243,14 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(3_600);
 
+    fn state(seq: u64) -> Job {
+        let tree = Tree::new();
+        Job::Save(Save { seq: Seq(seq), digest: tree.digest(), tree })
+    }
+
     fn worked(desk: &Desk, left: Duration) -> Rest<'_> {
-        let since = Instant::now().checked_sub(Duration::from_secs(1)).expect("it is up so long");
-        Rest { desk, since, left }
+        let since = Instant::now().checked_sub(Duration::from_secs(600));
+        Rest { desk, since: since.expect("a clock that has run so long"), left }
     }
 
     #[test]
@@ -231,23 +261,53 @@ mod tests {
         rest.take();
         assert!(began.elapsed() >= left);
         assert_eq!(rest.left, Duration::ZERO);
-        let mut fresh = Rest::new(&desk);
-        fresh.since = Instant::now() + LONG;
-        fresh.take();
-        assert_eq!(fresh.left, MOST_REST, "nothing was done yet");
+        rest.left = left;
+        rest.since = Instant::now() + LONG;
+        rest.take();
+        assert_eq!(rest.left, left, "nothing was done yet");
+    }
+
+    #[test]
+    fn there_is_a_part_of_the_time_between_two_states_for_rests() {
+        let desk = Desk::default();
+        let left = |jobs: &[Job]| Rest::new(&desk, jobs).left;
+        desk.give(state(1));
+        assert_eq!(left(&[state(1)]), Duration::ZERO, "nobody knows that time yet");
+        std::thread::sleep(Duration::from_millis(8));
+        desk.give(state(2));
+        let interval = desk.pile().interval;
+        assert!(interval >= Duration::from_millis(8));
+        let jobs = [Job::Forget(Seq(1)), state(2)];
+        assert_eq!(left(&jobs), (interval / PART_OF_INTERVAL).min(MOST_REST));
+        assert_eq!(left(&[state(1), state(2)]), Duration::ZERO, "late already");
+        desk.pile().interval = LONG;
+        assert_eq!(left(&jobs), MOST_REST);
     }
 
     #[test]
     fn nobody_rests_while_another_state_waits_or_the_end_does() {
         let (waiting, ending) = (Desk::default(), Desk::default());
-        let tree = Tree::new();
-        let save = Save { seq: Seq(1), digest: tree.digest(), tree };
-        waiting.pile().backlog.add(Job::Save(save));
+        waiting.give(state(1));
         ending.end();
         for desk in [&waiting, &ending] {
             let mut rest = worked(desk, LONG);
             rest.take();
             assert_eq!(rest.left, LONG);
+        }
+    }
+
+    /// Else it lasts an hour.
+    #[test]
+    fn a_rest_ends_when_a_state_comes_or_the_end() {
+        for comes in [|desk: &Desk| desk.give(state(1)), Desk::end] {
+            let desk = Desk::default();
+            std::thread::scope(|scope| {
+                let resting = scope.spawn(|| worked(&desk, LONG).take());
+                while !resting.is_finished() && desk.pile().is_calm() {
+                    std::thread::sleep(Duration::from_millis(5));
+                    comes(&desk);
+                }
+            });
         }
     }
 }

@@ -147,8 +147,8 @@ impl States {
         Ok((states, Loaded { states: all, rotten, parts }))
     }
 
-    /// Carries out what is to be done, all or nothing, durably. Whenever a row is written there
-    /// is time for a rest.
+    /// Carries out what is to be done, all or nothing, durably. Between rows of
+    /// entries there is time for a rest.
     pub(super) fn carry_out(
         &mut self,
         jobs: &[Job],

@@ -138,8 +138,8 @@ fn replace(
 ) -> Result<(), Trouble> {
     match until {
         Some(until) => {
-            if let Some(rest) = rest_of_piece(pieces, until)? {
-                pieces.insert(until, &rest[..])?;
+            if let Some(later) = rest_of_piece(pieces, until)? {
+                pieces.insert(until, &later[..])?;
             }
             pieces.retain_in(from..until, |_, _| false)?;
         }
