@@ -35,6 +35,11 @@ impl Replica {
     ) -> Result<(), Reject> {
         let (seq, time, now) = (proposal.body.seq, batch.time(), self.now.instant);
         self.compare_with_refused(&proposal);
+        let refused = self.slot(seq).and_then(|slot| slot.refused.as_ref());
+        if refused.is_some_and(|refused| refused.body.digest == batch.digest()) {
+            // It was checked, and is no better now.
+            return Err(Reject::Duplicate);
+        }
         let earlier = self.slot(seq).and_then(|slot| slot.doubtful.clone());
         let is_known = earlier.as_ref().is_some_and(|one| one.body.digest() == batch.digest());
         if let Some(earlier) = earlier.filter(|_| !is_known) {

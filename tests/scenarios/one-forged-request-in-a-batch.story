@@ -15,6 +15,13 @@ r1 r2 r3: refuses ForgedRequest from r0
 r0 r1 r2 r3: view 0, executed 0, stable 0, voting
 r0 r1 r2 r3: nothing
 
+# Nobody checks it again.
+
+lie r0 pre-prepare A view=0 seq=1 to all
+deliver
+----
+ok
+
 pass 3s
 state
 order
