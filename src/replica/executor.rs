@@ -205,7 +205,7 @@ impl Executor {
         is_turn
     }
 
-    /// Writes the protocol's own part into the state and takes the snapshot.
+    /// Writes the protocol's own part and the sessions into the state, and takes the snapshot.
     fn seal(&mut self, executed: &mut Executed) {
         let Agreed { seq, parameters, lives, .. } = &mut self.agreed;
         executed.begun = lives.checkpoint(*seq, self.committee, parameters);

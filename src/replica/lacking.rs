@@ -1,4 +1,4 @@
-//! Proposals that others have agreed with and that are not here (§ Normal case, 4).
+//! Proposals that others have agreed with and that are not here (§ Normal case, 3).
 //!
 //! A primary may leave backups out, or tell them something else. The rest can decide without
 //! one, as long as everything of everybody else arrives, and without two they cannot; each
@@ -11,12 +11,14 @@
 //! The first question waits as long as agreement takes of late, since the proposal is most
 //! likely on its way. After one that another had to bring, the next ones are asked for at once: a
 //! primary that leaves backups out would slow every batch down by that wait. Nobody but the
-//! primary can bring that about while the primary's proposals come sooner than by others. What
-//! is large is waited for all the same: where it comes late, it need not travel twice.
+//! primary can bring that about while the primary's proposals come sooner than by others. One
+//! that was large is no reason to hurry, for it takes long to come from anybody. (How large the
+//! next one is nobody knows before it is here: in haste, a large one may travel twice.)
 //!
-//! The primary is not asked, who sends what it proposes, and whose vote costs it nothing. Nor
-//! does an early vote for something else hold up the search: whoever votes as well is asked as
-//! soon as a first one would be, and before whoever was asked already.
+//! The primary is not asked, who sends what it proposes, and whose vote costs it nothing. An
+//! early vote of another for something else costs that wait, and not more: whoever votes as well
+//! is asked no later than a first one would be without haste, and before whoever was asked
+//! already.
 
 use super::slot::Slot;
 use super::{Replica, To};
@@ -31,11 +33,11 @@ const MOST_OFTEN: u64 = 64;
 /// The pause between two doubles so often at most.
 const MOST_DOUBLED: usize = 16;
 
-/// What is decided is asked for so often at most.
+/// What is decided is asked for so often at most, until somebody votes about it again.
 const MOST_ONCE_DECIDED: usize = 3;
 
-/// A proposal of a batch with more bytes is not looked for at once, nor any more when it is
-/// decided.
+/// A proposal of a batch with more bytes, brought by another, is no reason to ask for the next
+/// ones at once; nor is it looked for any more when it is decided.
 const LARGE: usize = 64 << 10;
 
 /// So many of the next numbers are asked for at once, after one that the primary did not bring.
@@ -45,8 +47,8 @@ const ASKED_AT_ONCE: u32 = 16;
 struct Lacking {
     /// Who was asked, and how often.
     asked: BTreeMap<ReplicaId, usize>,
-    /// How many were known to have it.
-    holders: usize,
+    /// Who was known to have it.
+    holders: BTreeSet<ReplicaId>,
     due: Instant,
 }
 
@@ -104,22 +106,28 @@ impl Replica {
         if self.is_primary() {
             return;
         }
-        let holders = self.who_has_what_lacks(seq).len();
-        if holders == self.search.sought.get(&seq).map_or(0, |one| one.holders) {
+        let holders = self.who_has_what_lacks(seq);
+        let is_news = match self.search.sought.get(&seq) {
+            Some(one) => !holders.is_subset(&one.holders),
+            None => !holders.is_empty(),
+        };
+        if !is_news {
             return;
         }
-        let now = self.now.instant;
+        let (now, is_hasty) = (self.now.instant, self.search.at_once > 0);
         let due = now.plus(self.grace());
         match self.search.sought.entry(seq) {
             Entry::Occupied(mut sought) => {
                 let one = sought.get_mut();
-                one.holders = holders;
+                one.holders.extend(holders);
                 one.due = one.due.min(due);
             }
             Entry::Vacant(place) => {
-                let due = if self.search.at_once > 0 { now } else { due };
+                let due = if is_hasty { now } else { due };
                 place.insert(Lacking { asked: BTreeMap::new(), holders, due });
-                self.tick_lacking();
+                if is_hasty {
+                    self.tick_lacking();
+                }
             }
         }
     }
@@ -226,7 +234,7 @@ mod tests {
     use super::*;
 
     fn lacking() -> Lacking {
-        Lacking { asked: BTreeMap::new(), holders: 0, due: Instant(0) }
+        Lacking { asked: BTreeMap::new(), holders: BTreeSet::new(), due: Instant(0) }
     }
 
     /// A liar that votes first is asked first, and not twice before somebody else is once.

@@ -339,8 +339,8 @@ impl State {
         &self.tree
     }
 
-    /// The digest of all of it, to compare states at one number. Between two checkpoints it is
-    /// none that a tree ever has.
+    /// The digest of all of it, to compare states at one number. Between two checkpoints it need
+    /// not be one that a tree ever has.
     pub fn digest(&self) -> Digest {
         self.clone().seal(Seq(u64::MAX)).digest()
     }
