@@ -166,9 +166,13 @@ impl<'a> Rest<'a> {
     /// Rests after some work, until another state waits to be written, or everything ends.
     fn take(&mut self) {
         let worked = self.since.elapsed();
-        if worked < LEAST_WORK {
-            return;
+        if worked >= LEAST_WORK {
+            self.after(worked);
+            self.since = Instant::now();
         }
+    }
+
+    fn after(&mut self, worked: Duration) {
         let pile = self.desk.pile();
         if pile.is_calm() {
             let rest = (worked * REST).min(self.left);
@@ -176,7 +180,6 @@ impl<'a> Rest<'a> {
             let rested = self.desk.changed.wait_timeout_while(pile, rest, |pile| pile.is_calm());
             drop(rested.unwrap_or_else(PoisonError::into_inner));
         }
-        self.since = Instant::now();
     }
 }
 
@@ -248,17 +251,16 @@ mod tests {
         Job::Save(Save { seq: Seq(seq), digest: tree.digest(), tree })
     }
 
-    fn worked(desk: &Desk, left: Duration) -> Rest<'_> {
-        let since = Instant::now().checked_sub(Duration::from_secs(600));
-        Rest { desk, since: since.expect("a clock that has run so long"), left }
+    fn rest(desk: &Desk, left: Duration) -> Rest<'_> {
+        Rest { desk, since: Instant::now(), left }
     }
 
     #[test]
     fn whoever_writes_rests_for_so_long_and_no_longer() {
         let desk = Desk::default();
         let (began, left) = (Instant::now(), Duration::from_millis(20));
-        let mut rest = worked(&desk, left);
-        rest.take();
+        let mut rest = rest(&desk, left);
+        rest.after(LONG);
         assert!(began.elapsed() >= left);
         assert_eq!(rest.left, Duration::ZERO);
         rest.left = left;
@@ -290,8 +292,8 @@ mod tests {
         waiting.give(state(1));
         ending.end();
         for desk in [&waiting, &ending] {
-            let mut rest = worked(desk, LONG);
-            rest.take();
+            let mut rest = rest(desk, LONG);
+            rest.after(LONG);
             assert_eq!(rest.left, LONG);
         }
     }
@@ -302,7 +304,7 @@ mod tests {
         for comes in [|desk: &Desk| desk.give(state(1)), Desk::end] {
             let desk = Desk::default();
             std::thread::scope(|scope| {
-                let resting = scope.spawn(|| worked(&desk, LONG).take());
+                let resting = scope.spawn(|| rest(&desk, LONG).after(LONG));
                 while !resting.is_finished() && desk.pile().is_calm() {
                     std::thread::sleep(Duration::from_millis(5));
                     comes(&desk);
