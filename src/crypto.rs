@@ -30,8 +30,8 @@ pub use listed::Listed;
 
 use crate::types::Digest;
 use crate::wire;
+use aws_lc_rs::signature::Ed25519KeyPair;
 use bincode::{Decode, Encode};
-use ed25519_dalek::Signer as _;
 use ed25519_dalek::pkcs8::spki::der::pem::LineEnding;
 use ed25519_dalek::pkcs8::{DecodePrivateKey, EncodePrivateKey, KeypairBytes};
 use std::convert::Infallible;
@@ -246,17 +246,29 @@ impl rand_core::TryRng for Coefficients {
 impl rand_core::TryCryptoRng for Coefficients {}
 
 /// A private Ed25519 key. Wiped from memory when dropped, never printed.
-pub struct SecretKey(ed25519_dalek::SigningKey);
+pub struct SecretKey {
+    key: ed25519_dalek::SigningKey,
+    /// The same key. The library that TLS brings along signs in half of the time, with the same
+    /// bytes: Ed25519 leaves nothing to choice.
+    signer: Ed25519KeyPair,
+}
 
 impl SecretKey {
     /// The key with this seed, which must come from a good source of randomness.
     pub fn from_seed(seed: &[u8; 32]) -> SecretKey {
-        SecretKey(ed25519_dalek::SigningKey::from_bytes(seed))
+        SecretKey::of(ed25519_dalek::SigningKey::from_bytes(seed))
+    }
+
+    fn of(key: ed25519_dalek::SigningKey) -> SecretKey {
+        let seed = Zeroizing::new(key.to_bytes());
+        let signer =
+            Ed25519KeyPair::from_seed_and_public_key(&*seed, key.verifying_key().as_bytes());
+        SecretKey { key, signer: signer.expect("a seed has one public key") }
     }
 
     /// Its public half.
     pub fn public(&self) -> PublicKey {
-        PublicKey(self.0.verifying_key().to_bytes())
+        PublicKey(self.key.verifying_key().to_bytes())
     }
 
     /// The private key as PKCS#8 in PEM, which openssl reads too.
@@ -271,12 +283,12 @@ impl SecretKey {
 
     /// The private key in this PEM.
     pub fn from_pem(pem: &str) -> Result<SecretKey, NotAKey> {
-        ed25519_dalek::SigningKey::from_pkcs8_pem(pem).map(SecretKey).map_err(|_| NotAKey)
+        ed25519_dalek::SigningKey::from_pkcs8_pem(pem).map(SecretKey::of).map_err(|_| NotAKey)
     }
 
     /// Without the public half, which not every reader knows at that place.
     fn pkcs8(&self) -> KeypairBytes {
-        KeypairBytes { secret_key: self.0.to_bytes(), public_key: None }
+        KeypairBytes { secret_key: self.key.to_bytes(), public_key: None }
     }
 }
 
@@ -287,7 +299,8 @@ pub struct NotAKey;
 
 impl Signer for SecretKey {
     fn sign(&self, statement: &[u8]) -> Signature {
-        Signature(self.0.sign(statement).to_bytes())
+        let signature = self.signer.sign(statement);
+        Signature(signature.as_ref().try_into().expect("a signature has 64 bytes"))
     }
 }
 

@@ -469,6 +469,17 @@ fn a_key_on_which_verifiers_could_differ_is_refused_by_name() {
     }
 }
 
+proptest! {
+    /// Two libraries have the same key and leave nothing to choice.
+    #[test]
+    fn a_signature_has_the_bytes_that_any_library_gives_it(seed: [u8; 32], statement: Vec<u8>) {
+        use ed25519_dalek::Signer as _;
+        let (key, other) = (SecretKey::from_seed(&seed), ed25519_dalek::SigningKey::from_bytes(&seed));
+        prop_assert_eq!(key.public().0, other.verifying_key().to_bytes());
+        prop_assert_eq!(key.sign(&statement).0, other.sign(&statement).to_bytes());
+    }
+}
+
 /// The same statement has one signature, so that a restart sends the same bytes again.
 #[test]
 fn signing_twice_gives_the_same_signature() {
