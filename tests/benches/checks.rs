@@ -1,5 +1,5 @@
 //! What it costs to sign, and to check signatures: by the plain rule, of keys known
-//! beforehand, and many at once.
+//! beforehand with tables of their multiples and without, and many at once.
 #![allow(missing_docs)]
 
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
@@ -28,36 +28,46 @@ fn votes(number: u8) -> Vec<Check> {
 
 fn all(criterion: &mut Criterion) {
     let keys: Vec<_> = (0..REPLICAS).map(|id| key(id).public()).collect();
-    let of_replicas = Listed::new(&keys, &[]);
-    let of_clients = Listed::new(&[], &keys);
+    let with_tables = Listed::with_tables(&keys, &[], true);
+    let without = Listed::with_tables(&keys, &[], false);
     let checks = votes(64);
     let signer = key(0);
     criterion.bench_function("sign", |bencher| bencher.iter(|| signer.sign(&checks[0].statement)));
-    let mut one = |name: &str, scheme: &dyn Scheme| {
+    let ways: [(&str, &dyn Scheme); 3] =
+        [("the plain rule", &Ed25519), ("tables", &with_tables), ("no tables", &without)];
+    for (way, scheme) in ways {
         let mut votes = checks.iter().cycle();
-        criterion.bench_function(name, |bencher| {
+        criterion.bench_function(&format!("check, {way}"), |bencher| {
             bencher.iter(|| assert!(scheme.verify(votes.next().expect("they never end"))));
         });
-    };
-    one("check, the plain rule", &Ed25519);
-    one("check, of a replica", &of_replicas);
-    let mut votes = checks.iter().cycle();
+    }
     let mut memory = vec![0u8; SOMETHING_ELSE];
-    criterion.bench_function("check, of a replica, after something else", |bencher| {
-        bencher.iter_batched(
-            || {
-                memory.iter_mut().step_by(64).for_each(|byte| *byte = byte.wrapping_add(1));
-                votes.next().expect("they never end")
-            },
-            |vote| assert!(of_replicas.verify(vote)),
-            BatchSize::PerIteration,
-        );
-    });
+    for (way, scheme) in ways {
+        for number in [1, 2, 3, 4, 6] {
+            let mut votes = checks.chunks_exact(number).cycle();
+            criterion.bench_function(
+                &format!("check {number} after something else, {way}"),
+                |bencher| {
+                    bencher.iter_batched(
+                        || {
+                            memory
+                                .iter_mut()
+                                .step_by(64)
+                                .for_each(|byte| *byte = byte.wrapping_add(1));
+                            votes.next().expect("they never end")
+                        },
+                        |votes| assert!(scheme.verify_all(votes)),
+                        BatchSize::PerIteration,
+                    );
+                },
+            );
+        }
+    }
     black_box(&memory);
-    for number in [4, 8, 12, 16, 64] {
+    for number in [2, 3, 4, 6, 8, 16, 64] {
         let some = &checks[..number];
-        for (whose, scheme) in [("replicas", &of_replicas), ("clients", &of_clients)] {
-            criterion.bench_function(&format!("check {number}, of {whose}"), |bencher| {
+        for (way, scheme) in ways {
+            criterion.bench_function(&format!("check {number}, {way}"), |bencher| {
                 bencher.iter(|| assert!(scheme.verify_all(some)));
             });
         }

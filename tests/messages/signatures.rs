@@ -311,12 +311,14 @@ fn together(checks: &[Check]) -> bool {
     const MOST_WITH_TABLES: usize = 10;
     let verdict = Ed25519.verify_all(checks);
     let keys: Vec<PublicKey> = checks.iter().map(|check| check.key).collect();
-    assert_eq!(Listed::new(&[], &keys).verify_all(checks), verdict, "keys of clients");
+    let without = Listed::with_tables(&keys, &[], false);
+    assert_eq!(without.verify_all(checks), verdict, "no tables");
     if checks.len() <= MOST_WITH_TABLES {
-        assert_eq!(Listed::new(&keys, &[]).verify_all(checks), verdict, "keys of replicas");
+        let tables = |replicas, clients| Listed::with_tables(replicas, clients, true);
+        assert_eq!(tables(&keys, &[]).verify_all(checks), verdict, "keys of replicas");
         let (some, others) = keys.split_at(keys.len() / 2);
-        assert_eq!(Listed::new(some, others).verify_all(checks), verdict, "keys of both");
-        assert_eq!(Listed::new(some, &[]).verify_all(checks), verdict, "some keys");
+        assert_eq!(tables(some, others).verify_all(checks), verdict, "keys of both");
+        assert_eq!(tables(some, &[]).verify_all(checks), verdict, "some keys");
     }
     verdict
 }
@@ -324,8 +326,10 @@ fn together(checks: &[Check]) -> bool {
 /// The same of one.
 fn alone(check: &Check) -> bool {
     let verdict = Ed25519.verify(check);
-    assert_eq!(Listed::new(&[check.key], &[]).verify(check), verdict, "a replica's key");
-    assert_eq!(Listed::new(&[], &[check.key]).verify(check), verdict, "a client's key");
+    for tables in [true, false] {
+        let listed = Listed::with_tables(&[check.key], &[], tables);
+        assert_eq!(listed.verify(check), verdict, "with tables: {tables}");
+    }
     verdict
 }
 
