@@ -1,10 +1,10 @@
 //! The same rule as [`Ed25519`], faster for keys that are known beforehand.
 //!
-//! Decompressing a key costs a fifth of a check, and is done once here. For the replicas'
+//! Decompressing a key costs a fifth of a check or more, and is done once here. For the replicas'
 //! keys, of which there are few and whose votes come one at a time, a table of multiples is
-//! made, with which one check costs less than half: unless the processor multiplies so fast that
-//! the table only takes room in its caches. A test holds the verdicts of all ways beside each other,
-//! crafted signatures included.
+//! made, with which one check costs about half; but not where points are multiplied with AVX-512:
+//! that takes as long as with a table in the processor's cache. The way makes no difference but in
+//! time: a test holds the verdicts of all of them beside each other, crafted signatures included.
 
 use super::multiples::{Multiples, Sum};
 use super::{Check, Coefficients, Ed25519, PublicKey, Scheme, Signature};
@@ -16,12 +16,9 @@ use sha2::{Digest as _, Sha512};
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-/// From so many signatures on, a batch is no dearer than one by one with a table
+/// From so many signatures on, a batch is no dearer than one by one without a table
 /// (`cargo bench --bench checks`).
-const LEAST_BATCH: usize = 6;
-
-/// The same without a table.
-const LEAST_BATCH_WITHOUT_TABLE: usize = 2;
+const LEAST_BATCH: usize = 2;
 
 /// The bytes of a coefficient: half of a scalar's, so that it is found by chance once in
 /// 2^128.
@@ -37,9 +34,22 @@ struct Known {
 /// Those of the point that all signatures have in common.
 static OF_BASE: LazyLock<Multiples> = LazyLock::new(|| Multiples::of(&ED25519_BASEPOINT_POINT));
 
+/// What points are multiplied with, which the library finds out in the same way. Were that
+/// another, only time would be lost.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Multiplied {
+    /// One product after the other.
+    Singly,
+    WithAvx2,
+    /// By the code that `.cargo/config.toml` asks for.
+    WithAvx512,
+}
+
 /// See the module's head.
 pub struct Listed {
     keys: BTreeMap<PublicKey, Known>,
+    /// From so many signatures on, a batch is no dearer than one by one with a table.
+    least_batch_with_tables: usize,
 }
 
 /// A signature taken apart, with the hash that it is about.
@@ -72,7 +82,7 @@ impl Listed {
     /// With these keys known: those of replicas, and those of clients. Of other keys, it
     /// judges as [`Ed25519`] does, and as fast.
     pub fn new(replicas: &[PublicKey], clients: &[PublicKey]) -> Listed {
-        Listed::with_tables(replicas, clients, !multiplies_fast())
+        Listed::with_tables(replicas, clients, Multiplied::here() != Multiplied::WithAvx512)
     }
 
     /// The same, whatever the processor is: with tables for replicas' keys, or without.
@@ -84,7 +94,13 @@ impl Listed {
         };
         let replicas = replicas.iter().filter_map(|key| known(key, true));
         let clients = clients.iter().filter_map(|key| known(key, false));
-        Listed { keys: clients.chain(replicas).collect() }
+        Listed {
+            keys: clients.chain(replicas).collect(),
+            least_batch_with_tables: match Multiplied::here() {
+                Multiplied::Singly => 12,
+                Multiplied::WithAvx2 | Multiplied::WithAvx512 => 6,
+            },
+        }
     }
 
     fn has_table(&self, check: &Check) -> bool {
@@ -127,13 +143,26 @@ impl Listed {
     }
 }
 
-/// Whether points are multiplied with AVX-512 (`.cargo/config.toml`), four products at once: a
-/// check without a table takes as long then as with one that is in the processor's caches.
-fn multiplies_fast() -> bool {
-    #[cfg(all(target_arch = "x86_64", curve25519_dalek_backend = "avx512"))]
-    return is_x86_feature_detected!("avx512ifma") && is_x86_feature_detected!("avx512vl");
-    #[cfg(not(all(target_arch = "x86_64", curve25519_dalek_backend = "avx512")))]
-    false
+impl Multiplied {
+    fn here() -> Multiplied {
+        #[cfg(target_arch = "x86_64")]
+        {
+            // Built for such processors alone, the library needs not be asked for it.
+            let has_code = cfg!(any(
+                curve25519_dalek_backend = "avx512",
+                all(target_feature = "avx512ifma", target_feature = "avx512vl"),
+            ));
+            let has_both =
+                is_x86_feature_detected!("avx512ifma") && is_x86_feature_detected!("avx512vl");
+            if has_code && has_both {
+                return Multiplied::WithAvx512;
+            }
+            if is_x86_feature_detected!("avx2") {
+                return Multiplied::WithAvx2;
+            }
+        }
+        Multiplied::Singly
+    }
 }
 
 impl Coefficients {
@@ -157,7 +186,7 @@ impl Scheme for Listed {
             return Ed25519.verify_all(checks);
         }
         let without = checks.iter().filter(|check| !self.has_table(check)).count();
-        match checks.len() >= LEAST_BATCH || without >= LEAST_BATCH_WITHOUT_TABLE {
+        match checks.len() >= self.least_batch_with_tables || without >= LEAST_BATCH {
             true => self.verify_together(checks),
             false => checks.iter().all(|check| self.verify(check)),
         }
