@@ -248,8 +248,8 @@ impl rand_core::TryCryptoRng for Coefficients {}
 /// A private Ed25519 key. Wiped from memory when dropped, never printed.
 pub struct SecretKey {
     key: ed25519_dalek::SigningKey,
-    /// The same key. The library that TLS brings along signs in half of the time, with the same
-    /// bytes: Ed25519 leaves nothing to choice.
+    /// The same key. The library that TLS brings along takes half as long to sign, on common
+    /// processors, with the same bytes: Ed25519 leaves nothing to choice.
     signer: Ed25519KeyPair,
 }
 
@@ -260,10 +260,9 @@ impl SecretKey {
     }
 
     fn of(key: ed25519_dalek::SigningKey) -> SecretKey {
-        let seed = Zeroizing::new(key.to_bytes());
-        let signer =
-            Ed25519KeyPair::from_seed_and_public_key(&*seed, key.verifying_key().as_bytes());
-        SecretKey { key, signer: signer.expect("a seed has one public key") }
+        let public = key.verifying_key();
+        let signer = Ed25519KeyPair::from_seed_and_public_key(key.as_bytes(), public.as_bytes());
+        SecretKey { key, signer: signer.expect("both libraries make the same key of a seed") }
     }
 
     /// Its public half.
