@@ -1,4 +1,8 @@
 //! One verdict on every signature, and no key that could bring two (`P6`, `D2`, `B4`).
+//!
+//! The arithmetic has code for several processors, of which one is under test here: that which
+//! this processor is given. `RUSTFLAGS='--cfg curve25519_dalek_backend="simd"' cargo test --test
+//! messages signatures` takes that for AVX2, and `"serial"` that for all others.
 
 use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT as B, EIGHT_TORSION};
 use curve25519_dalek::edwards::{CompressedEdwardsY, EdwardsPoint};
