@@ -97,6 +97,7 @@ impl Listed {
         Listed {
             keys: clients.chain(replicas).collect(),
             least_batch_with_tables: match Multiplied::here() {
+                // By the number of additions; the others were measured.
                 Multiplied::Singly => 12,
                 Multiplied::WithAvx2 | Multiplied::WithAvx512 => 6,
             },
